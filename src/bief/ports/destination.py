@@ -1,0 +1,209 @@
+"""What a destination promises. Implemented in `bief.destinations`, called by `bief.run`, joined by `bief.assemble`.
+
+The heart is `Loader.commit`: rows, rejected rows, deletes, column changes, position, load record and counts become
+visible together or not at all, once (docs/guarantees.md has the protocol).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol
+
+import pyarrow as pa
+from pydantic import BaseModel
+
+from bief.batches.batch import Position, RejectedRow
+from bief.ports.runtime import Runtime
+
+Mode = Literal["append", "replace", "merge", "history"]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a destination can do; the conformance suite proves each of them.
+
+    `parallel_loaders`: several streams can have an open transaction at once. `concurrent_readers`: other processes
+    can read while a run writes. `max_identifier_bytes`: longer names must be shortened before they get here.
+    """
+
+    modes: frozenset[Mode]
+    one_commit: bool
+    parallel_loaders: bool
+    concurrent_readers: bool
+    max_identifier_bytes: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which table one stream of one pipeline is loaded into, and how.
+
+    `version_column`: a column that grows with each version of a row; an older version never replaces a newer one.
+    `allow_empty`: replace mode may publish an empty table over one that has rows. `run_id` is the run that loads.
+    """
+
+    pipeline: str
+    stream: str
+    table: str
+    mode: Mode
+    run_id: str
+    primary_key: tuple[str, ...] = ()
+    version_column: str | None = None
+    allow_empty: bool = False
+
+
+@dataclass(frozen=True)
+class AddColumn:
+    """A column that the table does not have yet. A table that does not exist gets all its columns this way."""
+
+    name: str
+    type: pa.DataType
+
+    def __str__(self) -> str:
+        return f"add {self.name}"
+
+
+@dataclass(frozen=True)
+class WidenColumn:
+    """A column whose type must hold more than it does: integer → decimal or float, decimal → wider decimal."""
+
+    name: str
+    old: pa.DataType
+    new: pa.DataType
+
+    def __str__(self) -> str:
+        return f"widen {self.name}"
+
+
+Change = AddColumn | WidenColumn
+
+
+@dataclass(frozen=True)
+class Load:
+    """All that one transaction of the destination makes visible.
+
+    `rows` has the columns of the table in any order (columns it lacks become NULL), no two rows with the same
+    primary key in merge, history and keyed append; types are exactly those of `Loader.schema` after `changes`.
+    `deleted` has one column per primary-key column. `batch_id` is the same for each try of the same load. The counts
+    say what became of `read` records before they got here. With `position.complete` the load also ends the round:
+    replace mode publishes the new table in this same transaction, and the run record of the stream is closed as a
+    success.
+    """
+
+    batch_id: str
+    rows: pa.Table
+    position: Position
+    read: int
+    rejected: Sequence[RejectedRow] = ()
+    filtered: int = 0
+    deduplicated: int = 0
+    deleted: pa.Table | None = None
+    changes: Sequence[Change] = ()
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What the destination says that it did, counted by itself and not copied from the load.
+
+    `superseded`: rows not written because the table holds the same or a newer version (they count as deduplicated).
+    `landed_before`: the ledger knew the batch id already; the counts are those of the first time.
+    """
+
+    load_id: int
+    loaded: int
+    superseded: int
+    deleted: int
+    landed_before: bool = False
+
+
+class Loader(Protocol):
+    """Loads one stream in one run. Owned by one thread. Holds the epoch that fences older runs."""
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the last committed load; None before the first, and where a rebuild starts."""
+        ...
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the last round was cut off, so that this run goes on inside it."""
+        ...
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """The columns that rows must fit, without Bief's own; None while there is no table."""
+        ...
+
+    def commit(self, load: Load) -> Committed:
+        """Make the load visible, exactly once.
+
+        Raises `CommitInDoubt` or `DestinationUnavailable` (call again with the same load), `Fenced`,
+        `DestinationRefused`, `RowsUnaccounted`. After any error nothing of the load is visible, or all of it is.
+        """
+        ...
+
+    def fail(self, error: str, *, cancelled: bool = False) -> None:
+        """Close the run record of the stream as failed (or cancelled). Position and rows stay as committed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; roll back what is open. Can be called twice."""
+        ...
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """What a destination remembers of one stream, for `bief plan`."""
+
+    position: Position | None
+    table_exists: bool
+    rows: int | None
+    last_success: datetime | None
+
+
+class Destination(Protocol):
+    """Where data goes. `loader` may be called from several threads; each loader belongs to one."""
+
+    Options: ClassVar[type[BaseModel]]
+    kind: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+
+    def check(self) -> None:
+        """Reach the destination and prove that tables can be made. Changes nothing. Raises `DestinationError`."""
+        ...
+
+    def prepare(self) -> None:
+        """Make the schema, Bief's own tables and the views `etl_logs` and `sync_metadata`; idempotent."""
+        ...
+
+    def loader(self, target: Target, *, rebuild: bool = False) -> Loader:
+        """Take the stream over: fence older runs, read its state. Must follow `prepare`.
+
+        `rebuild` (`--full-refresh`): forget the position and load into a fresh table that replaces the old one
+        when the round is complete, whatever the mode; history mode keeps its versions and only reads everything again.
+        A rebuild that is cut off is resumed by the next run, with or without `rebuild`.
+        """
+        ...
+
+    def state(self, pipeline: str, stream: str, table: str) -> StreamState:
+        """What is remembered of a stream, without taking it over; also before `prepare`, changing nothing."""
+        ...
+
+    def query(self, sql: str, *, max_rows: int | None = None) -> pa.Table:
+        """The rows of one SELECT, in a read-only transaction. Raises `DestinationRefused` for anything else."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all connections. Can be called twice."""
+        ...
+
+
+class DestinationClass(Protocol):
+    """What the registry gives for a kind."""
+
+    Options: ClassVar[type[BaseModel]]
+    kind: ClassVar[str]
+    capabilities: ClassVar[Capabilities]
+
+    def __call__(self, name: str, options: Any, runtime: Runtime) -> Destination: ...
