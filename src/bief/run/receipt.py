@@ -1,0 +1,65 @@
+"""The receipt of a run: what was read, and what became of every row of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from bief.base.events import StepStatus, Verdict
+
+
+@dataclass(frozen=True)
+class StepReceipt:
+    """What became of one stream. `read = loaded + rejected + filtered + deduplicated` holds for committed batches.
+
+    `guarantee` is the label with its reason ("exactly-once effect", "at-least-once because: …"); `resumed` says that
+    the step went on inside a round that an earlier run had begun; `error` is one paragraph without secrets.
+    """
+
+    stream: str
+    table: str
+    mode: str
+    status: StepStatus
+    read: int = 0
+    loaded: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    deduplicated: int = 0
+    deleted: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    resumed: bool = False
+    guarantee: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one run of one pipeline did. `verdict` is `success`, `partial`, `failed` or `cancelled`."""
+
+    run_id: str
+    pipeline: str
+    verdict: Verdict
+    started_at: datetime
+    finished_at: datetime
+    steps: tuple[StepReceipt, ...]
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return (self.finished_at - self.started_at).total_seconds()
+
+    def total(self, count: str) -> int:
+        """The sum of one count (`read`, `loaded`, `rejected`, …) over all steps."""
+        return sum(int(getattr(step, count)) for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """The receipt as JSON values, times in ISO 8601."""
+        return {
+            **asdict(self),
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat(),
+            "seconds": round(self.seconds, 3),
+            "steps": [asdict(step) for step in self.steps],
+        }
