@@ -231,9 +231,12 @@ def number_in(cursor: str, place: str) -> int:
 
 def filters(text: str | None) -> list[tuple[str, str, Any]]:
     try:
-        found = [(each["field"], each["operator"], each["value"]) for each in json.loads(text or "[]")]
+        listed = json.loads(text) if text else []
+        found = [(each["field"], each["operator"], each["value"]) for each in listed]
     except (ValueError, TypeError, KeyError):
-        raise Refusal(400, "filter: not a JSON list of objects with field, operator and value.") from None
+        listed, found = None, []
+    if not isinstance(listed, list):
+        raise Refusal(400, "filter: not a JSON list of objects with field, operator and value.")
     for name, word, value in found:
         if name not in FILTERABLE or word not in COMPARE or (word == "in") != isinstance(value, list):
             raise Refusal(400, f"filter: '{name} {word}' is not possible here.")
