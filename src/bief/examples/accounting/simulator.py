@@ -123,6 +123,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ahead-days", type=float, default=0, help="set the server's clock forward")
     parser.add_argument("--fail", type=failing, action="append", default=[], metavar="STREAM=KIND[:TIMES]")
     parser.add_argument("--bad", type=counted, action="append", default=[], metavar="STREAM=COUNT")
+    parser.add_argument("--warm", action="store_true", help="make all records before listening, for measurements")
     return parser.parse_args([*sys.argv[1:], *shlex.split(os.environ.get("SIMULATOR_FLAGS", ""))])
 
 
@@ -132,6 +133,10 @@ def main() -> None:
     company = {"seed": options.seed, "records": options.records}
     began = days_so_far(options.state, options.days, now, company)
     world = World(options.seed, options.records, began, dict(options.bad))
+    if options.warm:
+        for stream in world.streams.values():
+            for number in stream.ids:
+                stream.rendered(number)
     with Server(options.port, Api(world, options)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"ready http://127.0.0.1:{server.server_address[1]}", flush=True)

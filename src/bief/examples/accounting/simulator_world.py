@@ -31,11 +31,17 @@ SHARES = {
 }
 FIRST_DAY = date(2025, 1, 1)
 MAX_CACHED_RECORDS = 300_000
+_AS_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
-_FIRST = "Alma|Boulangerie|Café|Crêperie|Łódź|Šárka|Søren|株式会社|Maison|Zoë's|Nørre|Ünal|Garage|Océane"
-_LAST = "du Port & Fils|Dupont|Zürich AG|Kōtei|«Le Pré»|d'Été|Ελλάς|Ñandú ☕|Brothers Ltd|et Cie"
-_CITIES = "Paris|Lyon|Besançon|Orléans|Nîmes|Saint-Étienne|Bruxelles|Liège|Genève|Málaga"
-_GOODS = "Conseil|Café en grains 1 kg|Maintenance annuelle|Licence «Pro»|Livraison|Reliure|Œufs, 12 pièces"
+_FIRST, _LAST, _CITIES, _GOODS = (
+    words.split("|")
+    for words in (
+        "Alma|Boulangerie|Café|Crêperie|Łódź|Šárka|Søren|株式会社|Maison|Zoë's|Nørre|Ünal|Garage|Océane",
+        "du Port & Fils|Dupont|Zürich AG|Kōtei|«Le Pré»|d'Été|Ελλάς|Ñandú ☕|Brothers Ltd|et Cie",
+        "Paris|Lyon|Besançon|Orléans|Nîmes|Saint-Étienne|Bruxelles|Liège|Genève|Málaga",
+        "Conseil|Café en grains 1 kg|Maintenance annuelle|Licence «Pro»|Livraison|Reliure|Œufs, 12 pièces",
+    )
+)
 
 
 class Dice:
@@ -49,10 +55,8 @@ class Dice:
         self._bits, face = divmod(self._bits, sides)
         return face
 
-    def pick(self, faces: str) -> str:
-        """One of the words between the bars."""
-        words = faces.split("|")
-        return words[self.roll(len(words))]
+    def pick(self, faces: list[str]) -> str:
+        return faces[self.roll(len(faces))]
 
 
 def money(cents: int) -> str:
@@ -115,7 +119,7 @@ class Stream:
         """The record as JSON, remembered, because pages are read again and again."""
         found = self._rendered.get(number)
         if found is None:
-            found = json.dumps(self.record(number), ensure_ascii=False, separators=(",", ":")).encode()
+            found = _AS_JSON(self.record(number)).encode()
             if len(self._rendered) < MAX_CACHED_RECORDS:
                 self._rendered[number] = found
         return found
@@ -237,7 +241,7 @@ def _ledger_account(world: World, number: int, dice: Dice) -> dict[str, Any]:
 
 
 def _category(world: World, number: int, dice: Dice) -> dict[str, Any]:
-    return {"id": number, "label": dice.pick(_GOODS), "direction": dice.pick("cash_in|cash_out")}
+    return {"id": number, "label": dice.pick(_GOODS), "direction": dice.pick(["cash_in", "cash_out"])}
 
 
 def _product(world: World, number: int, dice: Dice) -> dict[str, Any]:
