@@ -1,0 +1,49 @@
+# Every target sets up what it needs on a fresh machine with Python 3.11 or newer; a second call is quick.
+VENV ?= .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+EXAMPLES := accounting placeholder
+
+.PHONY: help setup demo test faults check bench docs lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+setup: $(READY)  ## the development environment in .venv
+
+$(READY): requirements/dev.txt pyproject.toml scripts/setup.sh
+	@scripts/setup.sh $(VENV)
+
+demo: $(READY)  ## the shipped examples at work, in a temporary folder
+	@scripts/demo.sh $(BIN)/bief
+
+test: $(READY)  ## all tests
+	@scripts/servers.sh
+	@$(BIN)/pytest $(PYTEST_FLAGS)
+
+faults: $(READY)  ## only the long proofs: kills, cut connections, full disks
+	@$(BIN)/pytest -m slow $(PYTEST_FLAGS)
+
+check: $(READY)  ## style, types, floors and documents; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@for example in $(EXAMPLES); do \
+		echo "$(BIN)/mypy (example $$example)"; \
+		MYPYPATH=src/bief/examples/$$example $(BIN)/mypy src/bief/examples/$$example/simulator.py || exit 1; \
+	done
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_docs.py --check
+
+bench: $(READY)  ## measure against the bare database
+	@$(BIN)/python bench/run.py $(BENCH_FLAGS)
+
+docs: $(READY)  ## write the generated references again
+	$(BIN)/python scripts/generate_docs.py
+
+lock:  ## write requirements/ again after a change in pyproject.toml
+	@scripts/lock.sh
+
+clean:  ## remove all that can be made again
+	rm -rf $(VENV) .tools .servers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

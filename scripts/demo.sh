@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Shows the shipped examples at work, in a temporary folder and without any account or network.
+set -euo pipefail
+bief=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+show() {
+    printf '\n$ bief %s\n' "$*"
+    "$bief" "$@"
+}
+
+cd "$folder"
+show init accounting --example accounting
+cd accounting
+show check
+show run
+show query "SELECT count(*) AS invoices, sum(amount) AS total FROM customer_invoices"
+printf '\nA day goes by at the accounting company: records come, change and go.\n'
+show run
+show query "SELECT count(*) AS invoices, sum(amount) AS total FROM customer_invoices"
+show query "SELECT table_name, records_extracted, records_loaded, status FROM etl_logs ORDER BY id DESC LIMIT 11"
+
+cd "$folder"
+show init placeholder --example placeholder
+cd placeholder
+show run
+show query "SELECT title FROM posts ORDER BY id LIMIT 3"
