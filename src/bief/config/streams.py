@@ -1,19 +1,16 @@
-"""Options that every stream of every source has, and the base of all closed models of the project file."""
+"""Options that every stream of every source has."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from bief.batches.schema import type_named
 from bief.batches.shaping import ColumnRule, Shape
+from bief.config.closed import Closed
 
-
-class Closed(BaseModel):
-    """A frozen model in which an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+__all__ = ["Closed", "ColumnOptions", "StreamOptions", "TypeName"]
 
 
 def _listed(value: Any) -> Any:
