@@ -88,7 +88,7 @@ def _with_references(schema: Any) -> Any:
 
 
 def _inside(key: str, value: Any) -> Any:
-    if key in {"default", "examples", "const", "enum", "required"}:
+    if key in {"default", "examples", "const", "enum", "required", "propertyNames"}:
         return value
     if key in {"properties", "$defs"} and isinstance(value, dict):
         # `type` chooses the branch, of connectors and of unions inside them: it must stand in the file itself.

@@ -9,19 +9,17 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 
 from bief.base.secrets import Redactor
 from bief.config.closed import secrets_in
 from bief.config.document import Document, read_document
+from bief.config.folder import PROJECT_FILE, no_project
 from bief.config.problems import problems_of
 from bief.config.project import Project, contradictions
 from bief.config.variables import Variables
 from bief.errors import Problem, ProjectError
-
-PROJECT_FILE: Final = "bief.yaml"
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,6 @@ class ProjectFile:
     project: Project
     document: Document = field(repr=False)
     redactor: Redactor = field(repr=False)
-
-
-def find_folder(start: Path) -> Path:
-    """The folder with the project file: `start` or the nearest folder above it. Raises ProjectError."""
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file():
-            return folder
-    raise _no_project(start)
 
 
 def load_project(
@@ -58,7 +47,7 @@ def load_project(
     """
     folder = folder.resolve()
     if not (folder / PROJECT_FILE).is_file():
-        raise _no_project(folder)
+        raise no_project(folder)
     variables = Variables(folder, os.environ if environment is None else environment)
     variables.read_env_file()
     document = variables.put_into(read_document(folder / PROJECT_FILE, PROJECT_FILE))
@@ -83,9 +72,3 @@ def load_project(
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0))
-
-
-def _no_project(folder: Path) -> ProjectError:
-    what = f"there is no {PROJECT_FILE} in {folder} or in a folder above it."
-    do = "Make a project with `bief init DIR`, or name its folder with --project DIR."
-    return ProjectError([Problem(PROJECT_FILE, None, what, do)])

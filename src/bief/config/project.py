@@ -39,7 +39,7 @@ def _table(value: str) -> str:
 
 
 def _allowance(value: Any) -> Any:
-    """The text or number of `max_rejected`, checked; `Pipeline.allowance` reads it."""
+    """The text or number of `max_rejected`, checked but not yet read."""
     if isinstance(value, str) and (percent := _PERCENT.fullmatch(value)) and Decimal(percent["number"]) <= 100:  # noqa: PLR2004
         return value
     if isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,17}", value):
@@ -57,19 +57,6 @@ MaxRejected = Annotated[
     BeforeValidator(_allowance, json_schema_input_type=str | Annotated[int, Field(ge=0)]),
     Field(examples=["1%", "0.5%", 100, 0]),
 ]
-
-
-class Allowance(Closed):
-    """How many rows of a stream may be rejected before the load fails: `rows` in all, or a `share` of those read."""
-
-    rows: int | None = None
-    share: Decimal | None = None
-
-    def allows(self, rejected: int, read: int) -> bool:
-        """Whether so many rejected rows are still few enough."""
-        if self.share is not None:
-            return rejected <= self.share * read
-        return rejected <= (self.rows or 0)
 
 
 class Connection(BaseModel):
@@ -158,13 +145,10 @@ class Pipeline(Closed):
         options = (self.streams or {}).get(stream)
         return self.allow_empty if options is None or options.allow_empty is None else options.allow_empty
 
-    def allowance_of(self, stream: str) -> Allowance:
-        """How many rows of this stream may be rejected."""
+    def max_rejected_of(self, stream: str) -> str | int:
+        """How many rows of this stream may be rejected: a number, or a share with its `%`."""
         options = (self.streams or {}).get(stream)
-        written = self.max_rejected if options is None or options.max_rejected is None else options.max_rejected
-        if isinstance(written, int):
-            return Allowance(rows=written)
-        return Allowance(share=Decimal(written.rstrip("% ")) / 100)
+        return self.max_rejected if options is None or options.max_rejected is None else options.max_rejected
 
 
 class StateOptions(Closed):

@@ -25,7 +25,9 @@ _MAX_ENV_BYTES: Final = 1024 * 1024
 _MAX_SECRET_BYTES: Final = 64 * 1024
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<inside>[^{}\r\n]*)\}|(?P<broken>\$\{)")
 _NAMED: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-.*)?")
-_SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|DSN|AUTH|DATABASE_URL", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(
+    r"(?!(?:OLD)?PWD$|SSH_AUTH_SOCK$).*(KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|DSN|AUTH|DATABASE_URL)", re.IGNORECASE
+)
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Variables:
     environment: Mapping[str, str] = field(repr=False)
     redactor: Redactor = field(default_factory=Redactor)
     problems: list[Problem] = field(default_factory=list)
-    _file_values: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    from_file: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def read_env_file(self) -> None:
         """Read `.env` of the project folder, if there is one."""
@@ -56,7 +58,7 @@ class Variables:
                     )
                 )
             elif binding.key is not None and binding.value is not None:
-                self._file_values[binding.key] = binding.value
+                self.from_file[binding.key] = binding.value
 
     def put_into(self, document: Document) -> Document:
         """The document with every reference replaced in every text value (keys are left as they are)."""
@@ -102,14 +104,14 @@ class Variables:
         return self._looked_up(named["name"], named["default"], place)
 
     def _looked_up(self, name: str, default: str | None, place: tuple[str, int | None]) -> str:
-        value = self.environment.get(name, self._file_values.get(name))
+        value = self.environment.get(name, self.from_file.get(name))
         if value or (value is not None and default is None):
-            if _SECRET_NAME.search(name):
+            if _SECRET_NAME.match(name):
                 self.redactor.learn(value)
             return value
         if default is not None:
             return default.removeprefix(":-")
-        near = difflib.get_close_matches(name, self._file_values, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(name, self.from_file, n=1, cutoff=0.75)
         meant = f" Did you mean '{near[0]}', which .env has?" if near else ""
         self._problem(place, f"the variable {name} is not set.", f"Set it in the environment or in .env.{meant}")
         return ""
@@ -146,3 +148,14 @@ def _limited(path: Path, max_bytes: int) -> str:
 
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror or "input/output error").lower() if isinstance(error, OSError) else str(error)
+
+
+def redactor_of(folder: Path, environment: Mapping[str, str]) -> Redactor:
+    """A redactor for errors that come before, or instead of, a valid project: knows every value that its name gives
+    away as a secret, in the environment and in `.env`."""
+    variables = Variables(folder, environment)
+    variables.read_env_file()
+    for name, value in {**variables.from_file, **environment}.items():
+        if _SECRET_NAME.match(name):
+            variables.redactor.learn(value)
+    return variables.redactor

@@ -1,0 +1,6 @@
+"""`python -m bief` is `bief`."""
+
+from bief.cli.main import run
+
+if __name__ == "__main__":
+    run()
