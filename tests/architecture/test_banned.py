@@ -9,6 +9,7 @@ from codebase import PACKAGE, modules, name, scripts, tree_of
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers"}
 EXECUTING = {"execute", "executemany", "execute_update", "adbc_execute_query", "sql", "exec_driver_sql"}
+QUOTING = {"quote", "table"}
 UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle"}
 UNSAFE_CALLS = {"eval", "exec", "os.system", "yaml.load", "yaml.full_load", "yaml.unsafe_load"}
 
@@ -54,10 +55,15 @@ def is_glued(node):
         first = node.values[0] if node.values else None
         if isinstance(first, ast.Constant) and str(first.value).startswith("PRAGMA "):
             return False  # SQLite binds no values there
-        return any(isinstance(part, ast.FormattedValue) for part in node.values)
+        return any(isinstance(part, ast.FormattedValue) and not is_quoted_name(part.value) for part in node.values)
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ast.Mod | ast.Add)
     return isinstance(node, ast.Call) and dotted(node.func).endswith(".format")
+
+
+def is_quoted_name(node):
+    """A name of a table or column that goes through the quoting functions of a dialect."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in QUOTING
 
 
 def unsafe(tree):
@@ -108,6 +114,7 @@ def test_nothing_that_runs_foreign_text(path):
         (glued_sql, "c.execute(f'SELECT {x}')", "c.execute('SELECT ?', [x])"),
         (glued_sql, "c.execute('SELECT %s' % x)", "c.execute(f'SELECT 1')"),
         (glued_sql, "c.execute(f'{x} SELECT')", "c.execute(f'PRAGMA {x}')"),
+        (glued_sql, "c.execute(f'DROP TABLE {x}')", "c.execute(f'DROP TABLE {dialect.quote(x)}')"),
         (glued_sql, "c.execute('SELECT {}'.format(x))", "c.execute(statement)"),
         (unsafe, "import pickle", "import json"),
         (unsafe, "from pickle import loads", "from json import loads"),

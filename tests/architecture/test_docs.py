@@ -1,0 +1,89 @@
+"""The documents say what the code does: references are generated, examples are read by the real models."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from codebase import ROOT, name
+
+from bief.config.project import Project
+from bief.ports import registry
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")])
+FENCED_YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?P<target>[^)#\s]+)(?:#[^)]*)?\)")
+FIND = {"sources": registry.source_class, "destinations": registry.destination_class}
+EXAMPLES = [
+    pytest.param(text, id=f"{name(path)}-{number}")
+    for path in DOCUMENTS
+    for number, text in enumerate(FENCED_YAML.findall(path.read_text(encoding="utf-8")), start=1)
+]
+
+
+def test_the_references_are_up_to_date():
+    command = [sys.executable, "scripts/generate_docs.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def keys_of(schema):
+    inner = [schema, *schema.get("$defs", {}).values()]
+    return {key for each in inner for key in each.get("properties", {})}
+
+
+def test_every_key_of_the_project_file_stands_in_its_reference():
+    text = (ROOT / "docs" / "project-file.md").read_text(encoding="utf-8")
+    kinds = [registry.source_class(kind) for kind in registry.source_kinds()]
+    kinds += [registry.destination_class(kind) for kind in registry.destination_kinds()]
+    models = [Project, *(each.Options for each in kinds)]
+    keys = set().union(*(keys_of(model.model_json_schema()) for model in models))
+    assert len(keys) > 40
+    assert {key for key in keys if f"| `{key}` |" not in text} == set()
+    assert all(f"`type: {each.kind}`" in text for each in kinds)
+
+
+def test_every_command_stands_in_its_reference():
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    help_text = subprocess.run(
+        [sys.executable, "-m", "bief", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    commands = re.findall(r"^  ([a-z]+)  ", help_text.partition("Commands")[2], re.MULTILINE)
+    assert {"init", "run", "plan", "query"} <= set(commands)
+    assert {command for command in commands if f"## bief {command}\n" not in text} == set()
+
+
+def example_problems(data):
+    """Read an example as the project would: the whole file, or only some connectors of it."""
+    if "project" in data:
+        Project.model_validate(data)
+    for section, find in FIND.items():
+        for connection in data.get(section, {}).values():
+            options = {key: value for key, value in connection.items() if key != "type"}
+            find(connection["type"]).Options.model_validate(options)
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_an_example_is_valid(text):
+    data = yaml.safe_load(text)
+    assert {"project", "sources", "destinations", "pipelines"}.intersection(data), "an example names its section"
+    example_problems(data)
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) >= 5
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_a_link_leads_to_a_file(path):
+    targets = [match["target"] for match in LINK.finditer(path.read_text(encoding="utf-8"))]
+    assert [each for each in targets if "://" not in each and not (path.parent / each).exists()] == []
+
+
+def test_every_decision_is_numbered_once():
+    numbers = [path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md")]
+    assert len(numbers) >= 10
+    assert sorted(set(numbers)) == sorted(numbers)
