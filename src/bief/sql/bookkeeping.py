@@ -1,0 +1,239 @@
+"""Bief's own rows in a destination: ledger, stream state, quarantine and run log.
+
+Called by `sql.loading` inside its transactions; says the sentences of `sql.statements` and judges nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from bief.batches.batch import Position, RejectedRow
+from bief.ports.destination import Load, Target
+from bief.sql import statements
+from bief.sql.session import Session
+
+LOADS: Final = "_bief_loads"
+STATE: Final = "_bief_state"
+QUARANTINE: Final = "_bief_quarantine"
+STEPS: Final = "_bief_steps"
+VIEWS: Final = ("etl_logs", "sync_metadata")
+_CRASHED: Final = "The run ended without saying so: its process was killed or its machine stopped."
+
+
+@dataclass(frozen=True)
+class StreamRow:
+    """The state row of a stream. `staging` names the table in which the running round is gathered, if it is."""
+
+    position: Position | None
+    version: int
+    epoch: int
+    staging: str | None
+    rebuilding: bool
+    table_name: str
+    total_rows: int | None
+    last_success: datetime | None
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What the ledger knows of a load, and the counts of `Committed`."""
+
+    load_id: int
+    loaded: int
+    superseded: int
+    deleted: int
+
+
+class Books:
+    """The own rows of one stream in one run."""
+
+    def __init__(self, session: Session, target: Target) -> None:
+        self._session = session
+        self._target = target
+        dialect = session.dialect
+        self._words = {
+            "loads": dialect.table(LOADS),
+            "state": dialect.table(STATE),
+            "steps": dialect.table(STEPS),
+            "now": dialect.now,
+            "xid": dialect.xid,
+        }
+
+    def now(self) -> Any:
+        """The time of the transaction, in the form in which this database takes it back."""
+        return self._session.rows(self._say(statements.NOW))[0][0]
+
+    # -- ledger
+
+    def claim(self, batch_id: str, epoch: int) -> int | None:
+        """Write the load into the ledger. None if it is there already: then it has landed before."""
+        target = self._target
+        claimed = self._session.rows(
+            self._say(statements.CLAIM), target.pipeline, target.stream, target.table, batch_id, target.run_id, epoch
+        )
+        return int(claimed[0][0]) if claimed else None
+
+    def landed(self, batch_id: str) -> Landed:
+        """What the ledger says of a load that landed before."""
+        row = self._session.rows(self._say(statements.LANDED), self._target.pipeline, batch_id)[0]
+        return Landed(*(int(value) for value in row))
+
+    def record(self, load: Load, landed: Landed, rejected: int) -> None:
+        """Complete the ledger row of a load with its counts."""
+        self._session.write(
+            self._say(statements.RECORD_COUNTS),
+            load.read,
+            landed.loaded,
+            landed.superseded,
+            landed.deleted,
+            rejected,
+            load.filtered,
+            load.deduplicated,
+            position_text(load.position),
+            load.position.complete,
+            landed.load_id,
+        )
+
+    # -- state
+
+    def state(self, *, lock: bool = False) -> StreamRow | None:
+        """The state row, locked against others until the end of the transaction if asked."""
+        sql = self._say(statements.STATE) + (self._session.dialect.for_update if lock else "")
+        rows = self._session.rows(sql, self._target.pipeline, self._target.stream)
+        return stream_row(rows[0]) if rows else None
+
+    def take_over(self, *, position: Position | None, staging: str | None, rebuilding: bool) -> None:
+        """Raise the epoch, so that an older run is fenced at its next commit."""
+        target = self._target
+        self._session.write(
+            self._say(statements.TAKE_OVER),
+            target.table,
+            position_text(position),
+            position is not None and position.complete,
+            staging,
+            rebuilding,
+            target.pipeline,
+            target.stream,
+        )
+
+    def make_state(self) -> None:
+        """Make the state row if there is none."""
+        target = self._target
+        self._session.write(self._say(statements.NEW_STATE), target.pipeline, target.stream, target.table)
+
+    def advance(self, old: StreamRow, position: Position, *, staging: str | None, rebuilding: bool) -> bool:
+        """Move the position. False if the row is not the one that was read: somebody else was here."""
+        return (
+            self._session.write(
+                self._say(statements.ADVANCE),
+                position_text(position),
+                position.complete,
+                staging,
+                rebuilding,
+                self._target.pipeline,
+                self._target.stream,
+                old.version,
+                old.epoch,
+            )
+            == 1
+        )
+
+    def finish(self, total_rows: int) -> None:
+        """Write down what `sync_metadata` shows: the table's rows, counted now."""
+        target = self._target
+        self._session.write(self._say(statements.FINISH), total_rows, target.pipeline, target.stream)
+
+    # -- quarantine
+
+    def reject(self, rejected: Sequence[RejectedRow], load_id: int) -> int:
+        """Keep the rejected rows. Gives how many the database wrote."""
+        if not rejected:
+            return 0
+        target, count = self._target, len(rejected)
+        rows = pa.table(
+            {
+                "load_id": pa.array([load_id] * count, pa.int64()),
+                "run_id": [target.run_id] * count,
+                "pipeline": [target.pipeline] * count,
+                "stream": [target.stream] * count,
+                "table_name": [target.table] * count,
+                "origin": _texts(row.origin for row in rejected),
+                "rule": _texts(row.rule for row in rejected),
+                "column_name": _texts(row.column for row in rejected),
+                "reason": _texts(row.reason for row in rejected),
+                "raw": _texts(row.raw for row in rejected),
+            }
+        )
+        return self._session.append(QUARANTINE, rows)
+
+    # -- run log
+
+    def step_adds(self, read: int, loaded: int, rejected: int, started_at: Any) -> None:
+        """Add counts to the running step, or begin it."""
+        target = self._target
+        names = (target.run_id, target.pipeline, target.stream)
+        if self._session.write(self._say(statements.STEP_ADDS), read, loaded, rejected, *names) == 0:
+            self._session.write(
+                self._say(statements.STEP_BEGINS), *names, target.table, started_at, read, loaded, rejected
+            )
+
+    def step_ends(self, status: str, error: str | None) -> bool:
+        """Close the running step. False if there is none."""
+        target = self._target
+        names = (target.run_id, target.pipeline, target.stream)
+        return self._session.write(self._say(statements.STEP_ENDS), status, error, *names) == 1
+
+    def step_exists(self) -> bool:
+        """Whether this run has a row in the run log, open or closed."""
+        target = self._target
+        return bool(
+            self._session.rows(self._say(statements.STEP_EXISTS), target.run_id, target.pipeline, target.stream)
+        )
+
+    def steps_crashed(self) -> None:
+        """Close what other runs of this stream left open."""
+        target = self._target
+        self._session.write(
+            self._say(statements.STEPS_CRASHED), _CRASHED, target.pipeline, target.stream, target.run_id
+        )
+
+    def _say(self, sentence: str) -> str:
+        return sentence.format(**self._words)
+
+
+def position_text(position: Position | None) -> str | None:
+    """The JSON text of a position."""
+    return None if position is None else json.dumps(position.value, ensure_ascii=False)
+
+
+def stream_row(row: tuple[Any, ...]) -> StreamRow:
+    """The state row from the columns of `statements.STATE`."""
+    position, complete, version, epoch, staging, rebuilding, table_name, total_rows, last_success = row
+    return StreamRow(
+        position=None if position is None else Position(json.loads(position), bool(complete)),
+        version=int(version),
+        epoch=int(epoch),
+        staging=staging,
+        rebuilding=bool(rebuilding),
+        table_name=table_name,
+        total_rows=None if total_rows is None else int(total_rows),
+        last_success=_moment(last_success),
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.astimezone(UTC) if isinstance(moment, datetime) else None
+
+
+def _texts(values: Any) -> pa.Array:
+    # PostgreSQL holds no NUL in text: a rejected record may be rejected for just that, and must still be kept.
+    return pa.array([value.replace("\x00", "\\u0000") for value in values], pa.string())

@@ -1,0 +1,126 @@
+"""What the SQL destinations have in common: `prepare`, `loader`, `state` and `check`, over any `Session`.
+
+A destination of `bief.destinations` fills in how to reach its database; it keeps `query` and its errors to itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from importlib.resources import files
+from typing import Any, Final
+
+from bief.base.failpoints import failpoint
+from bief.errors import DestinationRefused
+from bief.ports.destination import Capabilities, Loader, StreamState, Target
+from bief.ports.runtime import Runtime
+from bief.sql import statements
+from bief.sql.bookkeeping import LOADS, QUARANTINE, STATE, STEPS, VIEWS, stream_row
+from bief.sql.dialect import Dialect
+from bief.sql.loading import SqlLoader, transaction
+from bief.sql.names import refuse_taken_column, refuse_taken_table
+from bief.sql.session import Session
+from bief.sql.tables import Tables
+
+_PREPARE_LOCK: Final = "bief prepare"
+_OWN: Final = frozenset({LOADS, STATE, QUARANTINE, STEPS, *VIEWS})
+
+
+class SqlDestination(ABC):
+    """The half of `ports.destination.Destination` that is the same for all SQL databases."""
+
+    capabilities: Capabilities
+    _tables: type[Tables] = Tables
+
+    def __init__(self, name: str, runtime: Runtime, dialect: Dialect, *, one_writer: bool) -> None:
+        self.name = name
+        self._runtime = runtime
+        self._dialect = dialect
+        # A lock where the database has one writer: waiting for it here is cheaper than waiting for the file.
+        self._turn: AbstractContextManager[Any] = threading.Lock() if one_writer else nullcontext()
+
+    @abstractmethod
+    def _session(self) -> Session:
+        """A session that connects at its first `begin`. Makes folders and files if need be."""
+
+    @abstractmethod
+    def _relations(self) -> frozenset[str] | None:
+        """The names of the tables and views that are there; None if there is no database yet. Changes nothing."""
+
+    @abstractmethod
+    def _read_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The rows of one of our own SELECTs, outside any session."""
+
+    def prepare(self) -> None:
+        """See `ports.destination.Destination.prepare`. Costs one look at the catalog once everything is there."""
+        if _OWN <= (self._relations() or frozenset()):
+            return
+        with closing(self._session()) as session, transaction(session, self._turn, _PREPARE_LOCK):
+            for statement in self._own_tables():
+                session.run(statement)
+            failpoint("prepare.before_commit")
+            session.commit()
+        failpoint("prepare.after_commit")
+
+    def loader(self, target: Target, *, rebuild: bool = False) -> Loader:
+        """See `ports.destination.Destination.loader`."""
+        self._refuse(target)
+        session = self._session()
+        try:
+            return SqlLoader(session, self._tables(session, target), target, rebuild=rebuild, turn=self._turn)
+        except BaseException:
+            session.close()
+            raise
+
+    def state(self, pipeline: str, stream: str, table: str) -> StreamState:
+        """See `ports.destination.Destination.state`."""
+        relations = self._relations() or frozenset()
+        if STATE not in relations:
+            return StreamState(position=None, table_exists=table in relations, rows=None, last_success=None)
+        rows = self._read_rows(statements.STATE.format(state=self._dialect.table(STATE)), pipeline, stream)
+        if not rows:
+            return StreamState(position=None, table_exists=table in relations, rows=None, last_success=None)
+        row = stream_row(rows[0])
+        return StreamState(
+            position=row.position, table_exists=table in relations, rows=row.total_rows, last_success=row.last_success
+        )
+
+    @contextmanager
+    def _trial(self) -> Iterator[Session]:
+        """A transaction in which the abilities of the user are tried and that is always taken back."""
+        with closing(self._session()) as session, self._turn:
+            session.begin(_PREPARE_LOCK)
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    def _words(self) -> Mapping[str, str]:
+        return {}
+
+    def _own_tables(self) -> list[str]:
+        """The statements of `tables.sql`, which stands beside the dialect of the database."""
+        text = files(f"bief.sql.{self.kind_folder}").joinpath("tables.sql").read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if not line.startswith("--")]
+        return [part.strip().format(**self._words()) for part in "\n".join(lines).split(";\n") if part.strip()]
+
+    @property
+    @abstractmethod
+    def kind_folder(self) -> str:
+        """The package of `bief.sql` that holds this database's `tables.sql`."""
+
+    def _refuse(self, target: Target) -> None:
+        refuse_taken_table(target.table)
+        self._dialect.quote(target.table)
+        if target.mode not in self.capabilities.modes:
+            raise DestinationRefused(f"the mode {target.mode} is not one of this destination's.", where=self.name)
+        if target.mode in ("merge", "history") and not target.primary_key:
+            raise DestinationRefused(
+                f"the mode {target.mode} needs a primary key, and the stream {target.stream} has none.",
+                where=self.name,
+                do="Name it with `primary_key` in the project file.",
+            )
+        for column in target.primary_key:
+            refuse_taken_column(column, history=target.mode == "history")

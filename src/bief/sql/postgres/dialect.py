@@ -1,0 +1,53 @@
+"""The words of PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bief.sql.dialect import Dialect
+
+_COLUMNS: Final = """
+SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute AS a
+JOIN pg_class AS c ON c.oid = a.attrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum"""
+
+_UNIQUE_KEYS: Final = """
+SELECT i.indexrelid::bigint, a.attname::text
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+WHERE n.nspname = $1 AND c.relname = $2 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+    AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts"""
+
+
+def postgres_dialect(schema: str) -> Dialect:
+    """The dialect of a PostgreSQL server, for tables in one schema."""
+    return Dialect(
+        schema=schema,
+        max_identifier_bytes=63,
+        types={
+            "text": "text",
+            "integer": "bigint",
+            "float": "double precision",
+            "decimal": "numeric",
+            "boolean": "boolean",
+            "date": "date",
+            "timestamp": "timestamp with time zone",
+            "datetime": "timestamp without time zone",
+            "json": "jsonb",
+            "binary": "bytea",
+        },
+        also={"character varying": "text", "integer": "integer", "smallint": "integer", "real": "float"},
+        now="now()",
+        loaded_at_default="now()",
+        load_id_default="nullif(current_setting('bief.load_id', true), '')::bigint",
+        xid="pg_current_xact_id()::text::bigint",
+        for_update=" FOR UPDATE",
+        columns_query=_COLUMNS,
+        keys_query=_UNIQUE_KEYS,
+        temporary_schema="pg_temp",
+    )

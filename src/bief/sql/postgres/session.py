@@ -1,0 +1,207 @@
+"""One connection to PostgreSQL, by ADBC: rows by binary COPY, sentences by prepared statements, one transaction.
+
+Implements `sql.session.Session`. The connection is in autocommit mode and transactions are begun and ended by our own
+BEGIN and COMMIT: with the driver's own, the next transaction would begin right after the last, and stand idle (with
+yesterday's `now()`) while the source is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi as driver
+import pyarrow as pa
+
+from bief.base.secrets import Redactor, Secret
+from bief.errors import CommitInDoubt, DestinationUnavailable
+from bief.sql.dialect import Dialect
+from bief.sql.postgres.errors import is_lost, sentence_of, translated
+from bief.sql.session import Row
+
+_SETTINGS: Final = """
+SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+    set_config('idle_in_transaction_session_timeout', $3, true), set_config('synchronous_commit', 'on', true)"""
+_NOTICE_DEAD_CLIENTS: Final = "SELECT set_config('client_connection_check_interval', '10s', false)"
+_UTC: Final = "SELECT set_config('TimeZone', 'UTC', false)"
+_LOCK: Final = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 0))) AS held"
+_LOAD_ID: Final = "SELECT set_config('bief.load_id', $1, true)"
+_COUNTED: Final = "WITH written AS ({statement} RETURNING 1) SELECT count(*) FROM written"
+# What this backend has inserted and not yet reported; NULL where the server does not count (track_counts off).
+_INSERTED: Final = """
+SELECT CASE WHEN current_setting('track_counts')::boolean AND c.relkind = 'r'
+    THEN pg_stat_get_xact_tuples_inserted(c.oid) END
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2"""
+_MILLISECONDS: Final = 1000
+
+
+@dataclass(frozen=True)
+class Server:
+    """How to reach a server, and how long to wait for it."""
+
+    name: str
+    url: Secret
+    redactor: Redactor
+    connect_timeout_seconds: float
+    statement_timeout_seconds: float
+    lock_timeout_seconds: float
+    idle_timeout_seconds: float
+
+    def connect(self) -> Any:
+        """A connection in autocommit mode. Raises `DestinationError`."""
+        with self.speaking():
+            connection = driver.connect(self._completed_url(), autocommit=True)
+            with connection.cursor() as cursor:
+                cursor.execute(_UTC)
+                # Not on every platform: without it the server notices a dead client a little later.
+                with contextlib.suppress(adbc_driver_manager.Error):
+                    cursor.execute(_NOTICE_DEAD_CLIENTS)
+            return connection
+
+    @contextlib.contextmanager
+    def speaking(self, lost: Callable[[], None] | None = None) -> Iterator[None]:
+        """Turn errors of the driver into errors of Bief; call `lost` if the connection is gone."""
+        try:
+            yield
+        except adbc_driver_manager.Error as error:
+            sqlstate, message = self.read_error(error)
+            if lost is not None and is_lost(sqlstate, message):
+                lost()
+            raise translated(sqlstate, message, where=self.name) from None
+
+    def read_error(self, error: adbc_driver_manager.Error) -> tuple[str | None, str]:
+        """The SQLSTATE, if the server gave one, and the message without secrets."""
+        sqlstate = (getattr(error, "sqlstate", None) or "").strip("\x00 ")
+        return sqlstate or None, self.redactor.clean(str(error))
+
+    def _completed_url(self) -> str:
+        """The URL with what a long-lived connection needs, where the user has not said otherwise."""
+        wanted = {
+            "application_name": "bief",
+            "connect_timeout": str(max(1, round(self.connect_timeout_seconds))),
+            "keepalives_idle": "30",
+            "keepalives_interval": "10",
+            "keepalives_count": "3",
+        }
+        text = self.url.reveal()
+        if "://" not in text:
+            return text + "".join(f" {key}={value}" for key, value in wanted.items() if f"{key}=" not in text)
+        parts = urlsplit(text)
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        return urlunsplit(parts._replace(query=urlencode({**wanted, **given}, safe="/")))
+
+
+class PostgresSession:
+    """See `sql.session.Session`."""
+
+    def __init__(self, server: Server, dialect: Dialect) -> None:
+        self._server = server
+        self._dialect = dialect
+        self._connection: Any = None
+        self._closed = False
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._dialect
+
+    def begin(self, lock: str) -> None:
+        if self._closed:
+            raise DestinationUnavailable("the connection was closed already.", where=self._server.name)
+        try:
+            self._start()
+        except DestinationUnavailable:
+            # An idle connection may have been cut since the last commit: nothing is lost, so try a fresh one.
+            self._drop()
+            self._start()
+        self.rows(_LOCK, lock)
+
+    def _start(self) -> None:
+        if self._connection is None:
+            self._connection = self._server.connect()
+        self.run("BEGIN")
+        self.rows(
+            _SETTINGS,
+            _milliseconds(self._server.lock_timeout_seconds),
+            _milliseconds(self._server.statement_timeout_seconds),
+            _milliseconds(self._server.idle_timeout_seconds),
+        )
+
+    def commit(self) -> None:
+        """An error reply is definite; no reply is a doubt, and so is any error that no server wrote."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("COMMIT")
+        except adbc_driver_manager.Error as error:
+            sqlstate, message = self._server.read_error(error)
+            if sqlstate is not None and not is_lost(sqlstate, message):
+                raise translated(sqlstate, message, where=self._server.name) from None
+            self._drop()
+            raise CommitInDoubt(
+                f"the connection was lost while the server was committing: {sentence_of(message)}",
+                where=self._server.name,
+                do="The ledger decides whether the load has landed: it is asked when the load is tried again.",
+            ) from None
+
+    def rollback(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+        except adbc_driver_manager.Error:
+            self._drop()
+
+    def rows(self, sql: str, *values: Any) -> list[Row]:
+        with self._server.speaking(self._drop), self._open().cursor() as cursor:
+            cursor.execute(sql, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def write(self, sql: str, *values: Any) -> int:
+        return int(self.rows(_COUNTED.format(statement=sql), *values)[0][0])
+
+    def run(self, sql: str) -> None:
+        with self._server.speaking(self._drop), self._open().cursor() as cursor:
+            cursor.execute(sql)
+
+    def stage(self, name: str, rows: pa.Table) -> None:
+        dialect = self._dialect
+        columns = ", ".join(f"{dialect.quote(field.name)} {dialect.type_sql(field.type)}" for field in rows.schema)
+        self.run(f"CREATE TEMPORARY TABLE {dialect.quote(name)} ({columns}) ON COMMIT DROP")
+        self._copy(name, rows, temporary=True)
+
+    def append(self, table: str, rows: pa.Table, load_id: int | None = None) -> int:
+        if load_id is not None:
+            self.rows(_LOAD_ID, str(load_id))
+        place = self._dialect.catalog_values(table)
+        before = self.rows(_INSERTED, *place)[0][0]
+        sent = self._copy(table, rows)
+        after = self.rows(_INSERTED, *place)[0][0]
+        return sent if before is None or after is None else int(after) - int(before)
+
+    def close(self) -> None:
+        self._closed = True
+        self._drop()
+
+    def _copy(self, table: str, rows: pa.Table, *, temporary: bool = False) -> int:
+        place: dict[str, Any] = {"temporary": True} if temporary else {"db_schema_name": self._dialect.schema}
+        with self._server.speaking(self._drop), self._open().cursor() as cursor:
+            return int(cursor.adbc_ingest(table, rows, mode="append", **place))
+
+    def _open(self) -> Any:
+        if self._connection is None:
+            raise DestinationUnavailable("the connection was lost.", where=self._server.name)
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(adbc_driver_manager.Error):
+                connection.close()
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * _MILLISECONDS))

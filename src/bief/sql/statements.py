@@ -1,0 +1,119 @@
+"""Every sentence that Bief says to a destination, by name. Blanks in braces are quoted names and words of the dialect;
+values are parameters. The tables themselves are made by the `tables.sql` of each database.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# -- The ledger: one row per load; its unique (pipeline, batch_id) is what "once" means.
+
+CLAIM: Final = """
+INSERT INTO {loads} (pipeline, stream, table_name, batch_id, run_id, epoch, xid)
+VALUES ($1, $2, $3, $4, $5, $6, {xid})
+ON CONFLICT (pipeline, batch_id) DO NOTHING RETURNING load_id"""
+
+LANDED: Final = """
+SELECT load_id, rows_loaded, rows_superseded, rows_deleted FROM {loads} WHERE pipeline = $1 AND batch_id = $2"""
+
+RECORD_COUNTS: Final = """
+UPDATE {loads} SET rows_read = $1, rows_loaded = $2, rows_superseded = $3, rows_deleted = $4, rows_rejected = $5,
+    rows_filtered = $6, rows_deduplicated = $7, position = $8, complete = $9
+WHERE load_id = $10"""
+
+# -- The state of a stream: its position, and the epoch that fences older runs.
+
+NEW_STATE: Final = """
+INSERT INTO {state} (pipeline, stream, table_name) VALUES ($1, $2, $3) ON CONFLICT (pipeline, stream) DO NOTHING"""
+
+STATE: Final = """
+SELECT position, complete, version, epoch, staging, rebuilding, table_name, total_rows, last_success
+FROM {state} WHERE pipeline = $1 AND stream = $2"""
+
+TAKE_OVER: Final = """
+UPDATE {state} SET epoch = epoch + 1, table_name = $1, position = $2, complete = $3, staging = $4, rebuilding = $5
+WHERE pipeline = $6 AND stream = $7"""
+
+ADVANCE: Final = """
+UPDATE {state} SET version = version + 1, position = $1, complete = $2, staging = $3, rebuilding = $4
+WHERE pipeline = $5 AND stream = $6 AND version = $7 AND epoch = $8"""
+
+FINISH: Final = """
+UPDATE {state} SET total_rows = $1, last_success = {now} WHERE pipeline = $2 AND stream = $3"""
+
+# -- The run log that etl_logs shows: one row per run and stream.
+
+NOW: Final = "SELECT {now}"
+
+STEP_ADDS: Final = """
+UPDATE {steps} SET status = 'running', finished_at = NULL, error_message = NULL,
+    records_extracted = records_extracted + $1, records_loaded = records_loaded + $2,
+    records_rejected = records_rejected + $3
+WHERE run_id = $4 AND pipeline = $5 AND stream = $6"""
+
+STEP_BEGINS: Final = """
+INSERT INTO {steps} (run_id, pipeline, stream, table_name, status, started_at,
+    records_extracted, records_loaded, records_rejected)
+VALUES ($1, $2, $3, $4, 'running', $5, $6, $7, $8)"""
+
+STEP_ENDS: Final = """
+UPDATE {steps} SET status = $1, error_message = $2, finished_at = {now}
+WHERE run_id = $3 AND pipeline = $4 AND stream = $5 AND status = 'running'"""
+
+STEP_EXISTS: Final = """
+SELECT status FROM {steps} WHERE run_id = $1 AND pipeline = $2 AND stream = $3"""
+
+STEPS_CRASHED: Final = """
+UPDATE {steps} SET status = 'crashed', error_message = $1, finished_at = {now}
+WHERE pipeline = $2 AND stream = $3 AND run_id <> $4 AND status = 'running'"""
+
+# -- Rows, in the four modes. `{into}` is the table or the staging table of a round, `{stage}` the rows of this load.
+
+COUNT: Final = "SELECT count(*) FROM {table}"
+
+ANY_ROW: Final = "SELECT 1 FROM {table} LIMIT 1"
+
+INSERT_STAGED: Final = """
+INSERT INTO {into} ({columns}, _loaded_at, _load_id) SELECT {staged}, {now}, $1 FROM {stage} AS s"""
+
+INSERT_UNSEEN: Final = """
+INSERT INTO {into} ({columns}, _loaded_at, _load_id) SELECT {staged}, {now}, $1 FROM {stage} AS s
+WHERE NOT EXISTS (SELECT 1 FROM {into} AS t WHERE {same_key} AND NOT {version_differs})"""
+
+# WHERE TRUE: without it SQLite takes ON CONFLICT for the condition of a join.
+UPSERT: Final = """
+INSERT INTO {into} AS t ({columns}, _loaded_at, _load_id) SELECT {staged}, {now}, $1 FROM {stage} AS s WHERE TRUE
+ON CONFLICT ({key}) DO UPDATE SET {assignments}, _loaded_at = excluded._loaded_at, _load_id = excluded._load_id
+{guard}"""
+
+MERGE: Final = """
+MERGE INTO {into} AS t USING {stage} AS s ON ({same_key})
+WHEN MATCHED {guard} THEN UPDATE SET {assignments}, _loaded_at = {now}, _load_id = $1
+WHEN NOT MATCHED THEN INSERT ({columns}, _loaded_at, _load_id) VALUES ({staged}, {now}, $1)"""
+
+DELETE_KEYS: Final = "DELETE FROM {into} WHERE ({key}) IN (SELECT {key} FROM {stage})"
+
+CLOSE_CHANGED: Final = """
+UPDATE {into} AS t SET valid_to = {valid_to}, is_current = FALSE FROM {stage} AS s
+WHERE {same_key} AND t.is_current {guard} AND ({changed})"""
+
+OPEN_VERSIONS: Final = """
+INSERT INTO {into} ({columns}, valid_from, valid_to, is_current, _loaded_at, _load_id)
+SELECT {staged}, {valid_from}, NULL, TRUE, {now}, $1 FROM {stage} AS s
+WHERE NOT EXISTS (SELECT 1 FROM {into} AS t WHERE {same_key} AND (t.is_current {or_newer}))"""
+
+CLOSE_KEYS: Final = """
+UPDATE {into} SET valid_to = CASE WHEN valid_from > {now} THEN valid_from ELSE {now} END, is_current = FALSE
+WHERE is_current AND ({key}) IN (SELECT {key} FROM {stage})"""
+
+# -- Tables.
+
+CREATE_TABLE: Final = "CREATE TABLE {table} ({definitions})"
+DROP_TABLE: Final = "DROP TABLE {table}"
+RENAME_TABLE: Final = "ALTER TABLE {table} RENAME TO {name}"
+ADD_COLUMN: Final = "ALTER TABLE {table} ADD COLUMN {column} {type}"
+SET_DEFAULT: Final = "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}"
+CHANGE_TYPE: Final = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {value}"
+CREATE_INDEX: Final = "CREATE {unique} INDEX {name} ON {table} ({columns}) {where}"
+EMPTY_TABLE: Final = "DELETE FROM {table}"
+MOVE_ROWS: Final = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging}"
