@@ -6,6 +6,7 @@ in whatever order they come, and two source names never share a column.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -69,6 +70,7 @@ def column_names(source_names: Sequence[str], known: Mapping[str, str] | None = 
     return [names[source] for source in source_names]
 
 
+@functools.lru_cache(maxsize=8192)
 def could_be(source_name: str, column: str) -> bool:
     """Whether `column_names` can have called `source_name` so, in any company."""
     return column in {column_name(source_name), _with_hash(column_name(source_name), source_name)}

@@ -1,11 +1,24 @@
-"""What a stream asks to be done to its columns before they are guarded: the declaration (this file's dataclasses)."""
+"""What a stream asks to be done to its columns before they are guarded: the declaration, and the doing.
+
+The dataclasses are made by `config.streams`; `shape` and `deduplicate_rows` are called by `run.ingest`, which hands
+the rows on to `guard.contract`. Types are not cast here: a value that does not fit its type must become a rejected
+row, and that is the contract's work.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+
+from bief.base.names import column_names
+from bief.batches.arrow import Column, arrow, pc
+from bief.batches.batch import ROW_NUMBER
+from bief.batches.casting import as_text, natural
+from bief.batches.schema import JSON, TEXT
+from bief.errors import SourceMisread
 
 
 @dataclass(frozen=True)
@@ -13,7 +26,8 @@ class ColumnRule:
     """What happens to one column, named by its table name before renaming (`customer__id`).
 
     `type`: cast to this type, whatever the values look like. `hash`: the hexadecimal SHA-256 of the value's text
-    takes its place. `drop`: the column never leaves the source.
+    takes its place. `drop`: the column never leaves the source. `hash` and `drop` of `customer` also cover
+    `customer__id` and everything else below it.
     """
 
     type: pa.DataType | None = None
@@ -33,3 +47,82 @@ class Shape:
     trim: bool = False
     deduplicate: bool = False
     columns: Mapping[str, ColumnRule] = field(default_factory=dict)
+
+    def reader_types(self) -> dict[str, pa.DataType]:
+        """The types by column name before renaming, for `batches.rows.RecordReader`.
+
+        A hashed column is read as text, so that its hash is that of the source's own text (`1.50`, not `1.5`).
+        """
+        read_as = {name: TEXT if rule.hash else rule.type for name, rule in self.columns.items() if not rule.drop}
+        return {name: arrow_type for name, arrow_type in read_as.items() if arrow_type is not None}
+
+    def table_types(self) -> dict[str, pa.DataType]:
+        """The declared types by column name in the table, for `guard.contract.fit`; a hash is a text."""
+        return {self.columns[name].rename or name: arrow_type for name, arrow_type in self.reader_types().items()}
+
+    def hides(self, column: str) -> bool:
+        """Whether the values of that column (by its name before renaming) must not be seen: dropped or hashed."""
+        return self._covers(column, lambda rule: rule.drop or rule.hash)
+
+    def drops(self, column: str) -> bool:
+        """Whether that column, or an object that it is part of, is dropped."""
+        return self._covers(column, lambda rule: rule.drop)
+
+    def _covers(self, column: str, wanted: Callable[[ColumnRule], bool]) -> bool:
+        parts = column.split("__")
+        names = ("__".join(parts[:count]) for count in range(1, len(parts) + 1))
+        return any(name in self.columns and wanted(self.columns[name]) for name in names)
+
+
+def shape(rows: pa.Table, shape: Shape) -> pa.Table:
+    """The rows with names of the table and natural types, and with what the stream declares: trimmed, dropped,
+    hashed, renamed. ROW_NUMBER is kept. Raises `SourceMisread` if two columns end with one name.
+    """
+    sources = [name for name in rows.column_names if name != ROW_NUMBER]
+    shaped: dict[str, Column] = {}
+    for source, name in zip(sources, column_names(sources), strict=True):
+        if shape.drops(name):
+            continue
+        column = natural(rows.column(source))
+        if shape.trim and column.type == TEXT:
+            column = pc.utf8_trim_whitespace(column)
+        if shape.hides(name):
+            column = _hashed(column)
+        rule = shape.columns.get(name)
+        final = rule.rename if rule is not None and rule.rename else name
+        if final in shaped:
+            raise SourceMisread(
+                f"Two columns are called '{final}' after renaming; one of them is '{name}' of the source.",
+                do=f"Rename '{name}' to something else, or drop it.",
+            )
+        shaped[final] = column
+    if ROW_NUMBER in rows.column_names:
+        shaped[ROW_NUMBER] = rows.column(ROW_NUMBER)
+    # Without this, a table of no columns would forget how many rows it has.
+    return arrow.table(shaped) if shaped else rows.select([])
+
+
+def deduplicate_rows(rows: pa.Table) -> tuple[pa.Table, int]:
+    """The first of each set of rows that are equal in all columns, in their old order, and how many are gone."""
+    names = [name for name in rows.column_names if name != ROW_NUMBER]
+    if not names or rows.num_rows < 2:  # noqa: PLR2004 - one row has no twin
+        return rows, 0
+    position = "_bief_position"
+    columns = {name: _comparable(rows.column(name)) for name in names}
+    table = arrow.table({**columns, position: arrow.array(range(rows.num_rows), pa.int64())})
+    first = table.group_by(names).aggregate([(position, "min")]).column(f"{position}_min")
+    if len(first) == rows.num_rows:
+        return rows, 0
+    return rows.take(first.take(pc.sort_indices(first))), rows.num_rows - len(first)
+
+
+def _comparable(column: Column) -> Column:
+    column = natural(column)
+    return column.cast(TEXT) if column.type == JSON else column
+
+
+def _hashed(column: Column) -> Column:
+    texts = as_text(column).to_pylist()
+    return arrow.chunked_array(
+        [[None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts]], type=TEXT
+    )

@@ -1,0 +1,83 @@
+"""How many rejected rows a stream may have before it fails: the option `max_rejected`.
+
+Made by `assemble` from the project file; asked by `run.ingest` before each commit and at the end of a stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Self
+
+from bief.batches.batch import RejectedRow
+from bief.errors import TooManyRejected
+
+# One per cent of a small stream is less than one row: a share always allows these few, unless it is zero.
+_ALWAYS_ALLOWED: Final = 10
+_SHOWN_REASONS: Final = 3
+_PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Either a number of `rows`, or a `share` of the rows read (and then at least ten rows)."""
+
+    rows: int | None = None
+    share: Fraction = Fraction(1, 100)
+
+    @classmethod
+    def parse(cls, text: str | int) -> Self:
+        """The budget of `"1%"`, `100` or `"100"`. Raises ValueError, with a sentence, for other texts."""
+        match = _PERCENT.fullmatch(str(text).strip())
+        if match is not None and Fraction(match[1]) <= 100:  # noqa: PLR2004 - per cent
+            return cls(share=Fraction(match[1]) / 100)
+        if not isinstance(text, bool) and re.fullmatch(r"\d{1,18}", str(text).strip(), re.ASCII):
+            return cls(rows=int(text))
+        raise ValueError(f"'{text}' is not a number of rows (100) or a share of them (1%)")
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows" if self.rows is not None else f"{float(self.share * 100):g}%"
+
+    def allows(self, rejected: int, read: int) -> bool:
+        """Whether `rejected` of `read` rows are within the budget."""
+        if self.rows is not None:
+            return rejected <= self.rows
+        return rejected <= self.share * read or rejected <= (_ALWAYS_ALLOWED if self.share else 0)
+
+
+class Tally:
+    """Counts the rejected rows of one stream in one run, and ends it when they are too many."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._read = 0
+        self._rejected = 0
+        self._examples: dict[tuple[str, str], RejectedRow] = {}
+
+    def add(self, read: int, rejected: Sequence[RejectedRow], *, complete: bool = False) -> None:
+        """Count one batch before it is committed. Raises `TooManyRejected` if the stream is over its budget now.
+
+        `complete`: the stream has no more rows; one of which every row was rejected is over any budget.
+        """
+        self._read += read
+        self._rejected += len(rejected)
+        for row in rejected:
+            self._examples.setdefault((row.rule, row.column), row)
+        nothing_left = complete and self._read > 0 and self._rejected == self._read
+        if self._budget.allows(self._rejected, self._read) and not nothing_left:
+            return
+        what = f"{self._rejected} of {self._read} rows were rejected"
+        limit = "nothing is left to load" if nothing_left else f"max_rejected allows {self._budget}"
+        raise TooManyRejected(
+            f"{what}, and {limit}.{self._reasons()}",
+            do="This batch was not loaded. Correct the source or the declared columns, or raise max_rejected.",
+        )
+
+    def _reasons(self) -> str:
+        shown = list(self._examples.values())[:_SHOWN_REASONS]
+        if not shown:
+            return ""
+        reasons = (f"{row.origin}: {row.column and f'column {row.column}: '}{row.reason}" for row in shown)
+        return f" First reasons: {'; '.join(reasons)}."

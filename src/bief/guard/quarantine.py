@@ -1,0 +1,89 @@
+"""Turns misfits into rejected rows, without anything that the stream drops or hashes.
+
+Called by `run.ingest` with what `guard.contract` found; the rows it makes are written by the destination, in the same
+transaction as the rows that fit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from bief.base.names import could_be
+from bief.batches.batch import Provenance, RejectedRow
+from bief.batches.shaping import Shape
+from bief.guard.contract import Misfit
+
+MAX_RAW_CHARACTERS: Final = 65_536
+_WITHHELD: Final = "the record itself is not shown, as it cannot be told where its hidden columns are"
+
+
+def rejected_rows(misfits: Sequence[Misfit], provenance: Provenance, shape: Shape) -> list[RejectedRow]:
+    """The rejected rows of a batch's misfits: raw record, place in the source, reason."""
+    return [
+        without_hidden(
+            RejectedRow(
+                origin=provenance.origin(misfit.row_number),
+                rule=misfit.rule,
+                reason=misfit.reason,
+                raw=provenance.raw(misfit.row_number),
+                column=misfit.column,
+            ),
+            shape,
+        )
+        for misfit in misfits
+    ]
+
+
+def without_hidden(row: RejectedRow, shape: Shape) -> RejectedRow:
+    """The rejected row with a raw record that shows no dropped and no hashed column.
+
+    A raw record in which those cannot be found, because it is no JSON object, is withheld as a whole.
+    """
+    if not any(rule.drop or rule.hash for rule in shape.columns.values()) or not row.raw:
+        return replace(row, raw=row.raw[:MAX_RAW_CHARACTERS])
+    try:
+        record = _DECODER.decode(row.raw)
+        if isinstance(record, _Object):
+            return replace(row, raw=_written(record, (), shape)[:MAX_RAW_CHARACTERS])
+    except (ValueError, RecursionError):
+        pass
+    return replace(row, raw="", reason=f"{row.reason}; {_WITHHELD}")
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object with all its members, also those with the same name."""
+
+
+class _Number(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_Object, parse_float=_Number, parse_int=_Number, parse_constant=_Number
+)
+
+
+def _written(value: Any, path: tuple[str, ...], shape: Shape) -> str:
+    """JSON text of `value`, which stands at `path`, without its hidden members."""
+    if isinstance(value, _Object):
+        shown = ((name, member) for name, member in value if not _is_hidden((*path, name), shape))
+        return f"{{{', '.join(f'{_quoted(name)}: {_written(each, (*path, name), shape)}' for name, each in shown)}}}"
+    if isinstance(value, list):
+        # Below a list there are no columns.
+        return f"[{', '.join(_written(each, path, _NOTHING_HIDDEN) for each in value)}]"
+    return str(value) if isinstance(value, _Number) else _quoted(value)
+
+
+def _is_hidden(path: tuple[str, ...], shape: Shape) -> bool:
+    """Whether a member is dropped or hashed, under any name that its column can have in any batch."""
+    source_name = "__".join(path)
+    return any((rule.drop or rule.hash) and could_be(source_name, name) for name, rule in shape.columns.items())
+
+
+_NOTHING_HIDDEN: Final = Shape()
+_quoted: Callable[[Any], str] = json.dumps
