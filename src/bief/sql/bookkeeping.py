@@ -62,6 +62,7 @@ class Books:
             "state": dialect.table(STATE),
             "steps": dialect.table(STEPS),
             "now": dialect.now,
+            "clock": dialect.clock,
             "xid": dialect.xid,
         }
 

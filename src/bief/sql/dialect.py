@@ -23,7 +23,8 @@ class Dialect:
     """The words of one database.
 
     `types`: what each type name of `batches.schema` is called (`decimal` stands for all decimals). `also`: other
-    names of the catalog that hold the same values. `now`: the time of the transaction. `xid`: its number, if it has
+    names of the catalog that hold the same values. `now`: the time of the transaction, `clock`: that of
+    the moment. `xid`: its number, if it has
     one. `unique_keys`: merge mode needs a unique index on the primary key. `columns_query` and `keys_query` read the
     catalog and take `catalog_values(table)`.
     """
@@ -32,6 +33,7 @@ class Dialect:
     max_identifier_bytes: int
     types: Mapping[str, str]
     now: str
+    clock: str
     columns_query: str
     keys_query: str
     also: Mapping[str, str] = field(default_factory=dict)

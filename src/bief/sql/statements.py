@@ -57,7 +57,7 @@ INSERT INTO {steps} (run_id, pipeline, stream, table_name, status, started_at,
 VALUES ($1, $2, $3, $4, 'running', $5, $6, $7, $8)"""
 
 STEP_ENDS: Final = """
-UPDATE {steps} SET status = $1, error_message = $2, finished_at = {now}
+UPDATE {steps} SET status = $1, error_message = $2, finished_at = {clock}
 WHERE run_id = $3 AND pipeline = $4 AND stream = $5 AND status = 'running'"""
 
 STEP_EXISTS: Final = """

@@ -43,6 +43,7 @@ def postgres_dialect(schema: str) -> Dialect:
         },
         also={"character varying": "text", "integer": "integer", "smallint": "integer", "real": "float"},
         now="now()",
+        clock="clock_timestamp()",
         loaded_at_default="now()",
         load_id_default="nullif(current_setting('bief.load_id', true), '')::bigint",
         xid="pg_current_xact_id()::text::bigint",
