@@ -60,13 +60,16 @@ class Running:
 
 
 @contextmanager
-def running(example: str, *flags: object, env: dict[str, str] | None = None) -> Iterator[Running]:
+def running(
+    example: str, *flags: object, env: dict[str, str] | None = None, folder: Path | None = None
+) -> Iterator[Running]:
     script = EXAMPLES / example / "simulator.py"
     process = subprocess.Popen(
         [sys.executable, str(script), "--port", "0", *map(str, flags)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=env,
+        cwd=folder,
         text=True,
     )
     try:

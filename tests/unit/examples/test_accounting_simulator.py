@@ -216,6 +216,15 @@ def test_a_server_whose_clock_is_ahead_forgets_old_changes():
         assert parsedate_to_datetime(reply.headers["date"]) > datetime.now(UTC) + timedelta(days=29)
 
 
+def test_in_a_projects_folder_each_start_is_a_day(tmp_path):
+    (tmp_path / "bief.yaml").touch()
+    for days in (0, 1, 2):
+        with running("accounting", "--records", 10_000, folder=tmp_path) as simulator:
+            changes = simulator.every("/changelogs/journals", limit=100)
+            assert len(changes) == 2 * days  # one record comes and one is changed on each day
+    assert (tmp_path / ".bief" / "simulator.json").exists()
+
+
 def test_a_state_file_of_another_company_is_refused(tmp_path):
     state = tmp_path / "deep" / "state.json"
     with running("accounting", "--records", 100, "--state", state):

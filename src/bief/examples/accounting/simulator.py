@@ -1,7 +1,8 @@
 """A small accounting API on this machine, with the habits of the real one: `python simulator.py --port 8800`.
 
-It prints `ready http://127.0.0.1:PORT` when it listens and ends when its standard input ends. With `--state FILE`
-each start is the next day of the same company: records come, change and go, and the changelog says which.
+It prints `ready http://127.0.0.1:PORT` when it listens and ends when its standard input ends. With a state file, each
+start is the next day of the same company: records come, change and go, and the changelog says which. In the folder of
+a project that is `.bief/simulator.json`; elsewhere there is none, unless `--state FILE` names one.
 
     GET /<stream>?limit=&cursor=&filter=&sort=          {"items": [...], "has_more": true, "next_cursor": "..."}
     GET /<stream>/<id>                                  one record
@@ -116,7 +117,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=10_000, help="records in all streams together on the first day")
     parser.add_argument("--seed", type=int, default=7, help="another number is another company")
     parser.add_argument("--days", type=int, default=0, help="days the company has lived through before its first start")
-    parser.add_argument("--state", type=Path, help="a file that remembers the days; each start adds one")
+    state = Path(".bief/simulator.json") if Path("bief.yaml").exists() else None
+    parser.add_argument("--state", type=Path, default=state, help="a file that remembers the days; each start adds one")
     parser.add_argument("--latency-ms", type=float, default=0, help="wait before each answer")
     parser.add_argument("--requests", type=int, default=25, help="requests allowed ... (0: no limit)")
     parser.add_argument("--per-seconds", type=float, default=5, help="... in so many seconds, per token")
