@@ -36,7 +36,7 @@ _QUERY: Final = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|WITH|VALUE
 class PostgresOptions(Closed):
     """A schema of a PostgreSQL database."""
 
-    type: Literal["postgres"]
+    type: Literal["postgres"] = "postgres"
     """The kind of this destination."""
     url: Secret = Field(examples=["${DATABASE_URL}", "postgresql://loader:${PG_PASSWORD}@db.example.org:5432/shop"])
     """Where the database is, with user and password. Keep it out of bief.yaml: `${DATABASE_URL}` and `.env`."""

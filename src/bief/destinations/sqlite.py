@@ -36,7 +36,7 @@ _INSTRUCTIONS_BETWEEN_LOOKS: Final = 10_000
 class SqliteOptions(Closed):
     """An SQLite file on a local disk."""
 
-    type: Literal["sqlite"]
+    type: Literal["sqlite"] = "sqlite"
     """The kind of this destination."""
     path: str = Field(min_length=1, examples=["warehouse.db", "/data/warehouse.db"])
     """The file, made if it is not there; a relative path begins at the project folder. Not on a network disk."""
