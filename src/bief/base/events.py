@@ -144,6 +144,8 @@ class StreamFinished(Event):
     rejected: int
     seconds: float
     error: str = ""
+    # The traceback of an error that nobody foresaw: for the log, never for a display.
+    trace: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

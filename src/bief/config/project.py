@@ -122,8 +122,6 @@ class Pipeline(Closed):
     max_rejected: MaxRejected = "1%"
     """How many bad rows a stream may have before its load fails: a number of rows, or a share of the rows read. Bad
     rows are kept in the quarantine with the reason. The default, 1 %, tells a few bad rows from a broken source."""
-    batch_rows: int = Field(default=50_000, ge=1, le=1_000_000, examples=[50_000])
-    """Rows in one transaction of the destination, at most. More rows are faster and take more memory."""
     parallel_streams: int = Field(default=4, ge=1, le=32, examples=[4])
     """Streams read at the same time, at most. The source's rate limit is kept whatever this number is."""
     allow_empty: bool = False

@@ -56,6 +56,13 @@ class Source(Protocol):
         """
         ...
 
+    def sample(self, stream: str, rows: int) -> Batch:
+        """About the first `rows` rows of a full read, for a preview: as little traffic as that takes.
+
+        Raises `SourceError`. The position of the batch means nothing.
+        """
+        ...
+
     def check(self) -> None:
         """Reach the source and prove that the credentials work. Raises `SourceError`."""
         ...

@@ -1,18 +1,47 @@
 """The plan: what a run would do, as data. Explaining it and doing it read the same list.
 
-Building a plan does no more I/O than reading the destination's memory of each stream, and changes nothing.
+`bief.assemble` joins a `Pipeline` from the project file; `make_plan` turns it into steps; `run.runner` does them and
+`bief plan` prints them. Making a plan reads the destination's memory of each stream, and changes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bief.batches.batch import Position
-from bief.ports.destination import Mode
-from bief.ports.source import Stream
+from bief.errors import Problem, ProjectError
+from bief.guard.budget import Budget
+from bief.ports.destination import Destination, Mode, StreamState
+from bief.ports.source import Source, Stream
+from bief.run.guarantee import guarantee
 
 Action = Literal["full read", "incremental read", "resume", "rebuild"]
+
+
+@dataclass(frozen=True)
+class StreamLoad:
+    """What the project file says about loading one stream."""
+
+    stream: Stream
+    table: str
+    mode: Mode
+    max_rejected: Budget
+    allow_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A source joined to a destination, with the streams that go from one to the other."""
+
+    name: str
+    source_name: str
+    source: Source
+    destination_name: str
+    destination: Destination
+    loads: tuple[StreamLoad, ...]
+    parallel_streams: int = 4
 
 
 @dataclass(frozen=True)
@@ -22,6 +51,8 @@ class PlannedStep:
     stream: Stream
     table: str
     mode: Mode
+    max_rejected: Budget
+    allow_empty: bool
     action: Action
     guarantee: str
     position: Position | None
@@ -37,3 +68,56 @@ class Plan:
     source: str
     destination: str
     steps: tuple[PlannedStep, ...]
+
+
+def selected(pipeline: Pipeline, names: Sequence[str]) -> Pipeline:
+    """The pipeline with the named streams only, or all of it where none is named. Raises ProjectError."""
+    known = {load.stream.name: load for load in pipeline.loads}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ProjectError(
+            [
+                Problem(
+                    file="command line",
+                    line=None,
+                    what=f"pipeline '{pipeline.name}' has no stream '{name}'.",
+                    do=f"Its streams are {', '.join(known)}.",
+                )
+                for name in unknown
+            ]
+        )
+    return replace(pipeline, loads=tuple(load for name, load in known.items() if not names or name in names))
+
+
+def make_plan(pipeline: Pipeline, *, full_refresh: bool = False) -> Plan:
+    """The plan of a pipeline. Raises DestinationError."""
+    return Plan(
+        pipeline=pipeline.name,
+        source=pipeline.source_name,
+        destination=pipeline.destination_name,
+        steps=tuple(_step(pipeline, load, full_refresh=full_refresh) for load in pipeline.loads),
+    )
+
+
+def _step(pipeline: Pipeline, load: StreamLoad, *, full_refresh: bool) -> PlannedStep:
+    state = pipeline.destination.state(pipeline.name, load.stream.name, load.table)
+    return PlannedStep(
+        stream=load.stream,
+        table=load.table,
+        mode=load.mode,
+        max_rejected=load.max_rejected,
+        allow_empty=load.allow_empty,
+        action="rebuild" if full_refresh else _action(load.stream, state),
+        guarantee=guarantee(load.stream, load.mode, pipeline.destination.capabilities),
+        position=state.position,
+        table_exists=state.table_exists,
+        rows=state.rows,
+    )
+
+
+def _action(stream: Stream, state: StreamState) -> Action:
+    if state.position is None:
+        return "full read"
+    if not state.position.complete:
+        return "resume"
+    return "incremental read" if stream.incremental else "full read"

@@ -1,0 +1,160 @@
+"""The one place that joins concrete parts: from the project file to sources, destinations and pipelines.
+
+Called by `assemble.project`. Connectors are found by their kind in the registry; making them does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from bief.config.closed import secrets_in
+from bief.config.json_schema import project_schema
+from bief.config.loading import ProjectFile
+from bief.config.problems import problems_of
+from bief.config.project import Connection
+from bief.errors import Problem, ProjectError
+from bief.guard.budget import Budget
+from bief.ports import registry
+from bief.ports.destination import Destination
+from bief.ports.runtime import Runtime
+from bief.ports.source import Source
+from bief.run.plan import Pipeline, StreamLoad
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The parts of a project by their names in the project file."""
+
+    sources: dict[str, Source]
+    destinations: dict[str, Destination]
+    pipelines: dict[str, Pipeline]
+
+
+def join(file: ProjectFile, runtime: Runtime) -> Joined:
+    """Make every connector and join the pipelines. Raises ProjectError with all problems of all of them."""
+    project, problems = file.project, list[Problem]()
+    joined = Joined({}, {}, {})
+    for name, options in project.sources.items():
+        with _collected(problems):
+            joined.sources[name] = _connector(file, runtime, "sources", name, options)
+    for name, options in project.destinations.items():
+        with _collected(problems):
+            joined.destinations[name] = _connector(file, runtime, "destinations", name, options)
+    for name, declared in project.pipelines.items():
+        if declared.source in joined.sources and declared.destination in joined.destinations:
+            with _collected(problems):
+                joined.pipelines[name] = _pipeline(file, name, joined)
+    if problems:
+        raise ProjectError(sorted(problems, key=lambda problem: problem.line or 0))
+    return joined
+
+
+def _connector(
+    file: ProjectFile, runtime: Runtime, section: Literal["sources", "destinations"], name: str, options: Connection
+) -> Any:
+    document = file.document
+    try:
+        found: Any = (
+            registry.source_class(options.type) if section == "sources" else registry.destination_class(options.type)
+        )
+    except KeyError:
+        kinds = registry.source_kinds() if section == "sources" else registry.destination_kinds()
+        line = document.line_of((section, name, "type"))
+        what = f"{section}.{name}.type: there is no type '{options.type}'."
+        raise ProjectError(
+            [Problem(document.file, line, what, f"The types of {section} are {', '.join(kinds)}.")]
+        ) from None
+    try:
+        validated = found.Options.model_validate({"type": options.type, **options.options})
+    except ValidationError as error:
+        raise ProjectError(problems_of(error, document, (section, name))) from None
+    for secret in secrets_in(validated):
+        runtime.redactor.learn(secret)
+    return found(name, validated, runtime)
+
+
+def _pipeline(file: ProjectFile, name: str, joined: Joined) -> Pipeline:
+    declared = file.project.pipelines[name]
+    source, destination = joined.sources[declared.source], joined.destinations[declared.destination]
+    offered = {stream.name: stream for stream in source.streams()}
+    chosen = list(declared.streams) if declared.streams else list(offered)
+    problems = [
+        Problem(
+            file.document.file,
+            file.document.line_of(("pipelines", name, "streams", stream)),
+            f"pipelines.{name}: the source '{declared.source}' has no stream '{stream}'.",
+            f"Its streams are {', '.join(offered)}.",
+        )
+        for stream in chosen
+        if stream not in offered
+    ]
+    if problems:
+        raise ProjectError(problems)
+    loads = tuple(
+        StreamLoad(
+            stream=offered[stream],
+            table=declared.table_of(stream),
+            mode=declared.mode_of(stream),
+            max_rejected=Budget.parse(declared.max_rejected_of(stream)),
+            allow_empty=declared.allows_empty(stream),
+        )
+        for stream in chosen
+    )
+    problems = [problem for load in loads for problem in _contradictions(file, name, load, destination)]
+    if problems:
+        raise ProjectError(problems)
+    return Pipeline(
+        name=name,
+        source_name=declared.source,
+        source=source,
+        destination_name=declared.destination,
+        destination=destination,
+        loads=loads,
+        parallel_streams=declared.parallel_streams,
+    )
+
+
+def _contradictions(file: ProjectFile, pipeline: str, load: StreamLoad, destination: Destination) -> Iterator[Problem]:
+    """What a stream is and what its mode needs, held against each other."""
+    stream, mode = load.stream, load.mode
+    keys = ("pipelines", pipeline, "streams", stream.name)
+    line = file.document.line_of(keys)
+
+    def problem(what: str, do: str) -> Problem:
+        return Problem(file.document.file, line, f"pipelines.{pipeline}.{stream.name}: {what}", do)
+
+    if mode not in destination.capabilities.modes:
+        known = ", ".join(sorted(destination.capabilities.modes))
+        yield problem(f"a destination of type {destination.kind} has no mode '{mode}'.", f"Its modes are {known}.")
+    if mode in {"merge", "history"} and not stream.primary_key:
+        yield problem(
+            f"mode '{mode}' needs to know which rows are the same row.",
+            f"Give the stream '{stream.name}' of the source a primary_key, or choose mode append or replace.",
+        )
+    if mode == "append" and stream.deletes:
+        yield problem("mode 'append' cannot apply the deletes of the change feed.", "Choose merge or history.")
+    if mode == "append" and stream.incremental and not stream.primary_key:
+        yield problem(
+            "rows at the boundary between two runs come twice, and without a key they cannot be told apart.",
+            f"Give the stream '{stream.name}' of the source a primary_key.",
+        )
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of bief.yaml with every connector that this installation knows."""
+    sources = {kind: registry.source_class(kind).Options for kind in registry.source_kinds()}
+    destinations = {kind: registry.destination_class(kind).Options for kind in registry.destination_kinds()}
+    return project_schema(sources, destinations)
+
+
+@contextmanager
+def _collected(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except ProjectError as error:
+        problems += error.problems

@@ -1,0 +1,207 @@
+"""A project folder, ready to run: what the command line (and Python, as `bief.Project`) talks to.
+
+`assemble.joining` has made its parts; the work itself is done by `run.runner`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, Self, TypeVar
+
+import pyarrow as pa
+
+from bief.assemble.joining import join
+from bief.base.events import Events, Subscriber
+from bief.base.secrets import Redactor
+from bief.batches.batch import ROW_NUMBER, RejectedRow
+from bief.batches.shaping import shape
+from bief.config.loading import ProjectFile, load_project
+from bief.errors import BiefError, Problem, ProjectError
+from bief.guard.contract import fit
+from bief.guard.quarantine import rejected_rows
+from bief.observe.logs import LogFile
+from bief.ports.destination import Destination
+from bief.ports.runtime import Runtime
+from bief.ports.source import Source
+from bief.run.plan import Pipeline, Plan, make_plan, selected
+from bief.run.receipt import Receipt
+from bief.run.runner import Runner
+from bief.state.leases import Leases
+from bief.state.records import RunRecord
+from bief.state.store import Store
+
+STATE_FOLDER: Final = ".bief"
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The first rows of a stream: as the source gave them, as they would be loaded, and those that would not."""
+
+    stream: str
+    before: list[dict[str, Any]]
+    after: list[dict[str, Any]]
+    rejected: list[RejectedRow]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Whether one part of the project was reached, and what it said if not."""
+
+    role: Literal["source", "destination", "state"]
+    name: str
+    kind: str
+    ok: bool
+    message: str
+
+
+class Project:
+    """A project folder, ready to run. Loading it does no I/O but reading the folder."""
+
+    def __init__(self, file: ProjectFile) -> None:
+        self.folder = file.folder
+        self.name = file.project.project
+        self.redactor: Redactor = file.redactor
+        self.stop = threading.Event()
+        self._file = file
+        self._events = Events()
+        self._runtime = Runtime(folder=file.folder, emit=self._events.emit, stop=self.stop, redactor=file.redactor)
+        self._joined = join(file, self._runtime)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Project:
+        """The project in that folder. Raises ProjectError with every problem that can be seen without I/O."""
+        return cls(load_project(Path(folder)))
+
+    def pipelines(self) -> list[str]:
+        return list(self._joined.pipelines)
+
+    def destinations(self) -> list[str]:
+        return list(self._joined.destinations)
+
+    def run(
+        self,
+        pipeline: str,
+        *,
+        full_refresh: bool = False,
+        select: Sequence[str] = (),
+        subscribers: Sequence[Subscriber] = (),
+    ) -> Receipt:
+        """Run a pipeline now and give its receipt; failures of streams are in the receipt.
+
+        Setting `stop` ends the run after the batches being committed. Raises AlreadyRunning, ProjectError, RunError.
+        """
+        joined = selected(self._pipeline(pipeline), select)
+        for subscriber in subscribers:
+            self._events.subscribe(subscriber)
+        runner = Runner(
+            store=self._store,
+            leases=Leases(self._store),
+            events=self._events,
+            clock=self._runtime.clock,
+            stop=self.stop,
+            redactor=self.redactor,
+        )
+        run_id = runner.new_run_id()
+        with LogFile(self.log_path(run_id), self.redactor) as log:
+            self._events.subscribe(log)
+            return runner.run(joined, run_id, full_refresh=full_refresh)
+
+    def plan(self, pipeline: str) -> Plan:
+        """What a run would do. Changes nothing."""
+        return make_plan(self._pipeline(pipeline))
+
+    def preview(self, pipeline: str, stream: str, rows: int) -> Preview:
+        """The first rows of a stream before and after shaping; nothing is written."""
+        load = selected(self._pipeline(pipeline), [stream]).loads[0]
+        batch = self._pipeline(pipeline).source.sample(stream, rows)
+        fitted = fit(shape(batch.rows, load.stream.shape), None, load.stream.shape, load.stream.primary_key)
+        rejected = [*batch.rejected, *rejected_rows(fitted.misfits, batch.provenance, load.stream.shape)]
+        numbers: list[Any] = batch.rows.column(ROW_NUMBER).to_pylist()[:rows]
+        return Preview(
+            stream=stream,
+            before=[json.loads(batch.provenance.raw(number)) for number in numbers],
+            after=fitted.rows.slice(0, rows).to_pylist(),
+            rejected=rejected[:rows],
+        )
+
+    def check_connections(self) -> list[Connection]:
+        """Reach every source, every destination and the control store, whatever the others answer."""
+        parts: list[tuple[Literal["source", "destination"], str, Source | Destination]] = [
+            *(("source", name, source) for name, source in self._joined.sources.items()),
+            *(("destination", name, destination) for name, destination in self._joined.destinations.items()),
+        ]
+        found = [_connection(role, name, part.kind, part.check) for role, name, part in parts]
+        kind = "postgres" if self._file.project.state else "sqlite"
+        return [*found, _connection("state", "state", kind, lambda: self._store.list_runs(1))]
+
+    def runs(self, limit: int = 20) -> list[RunRecord]:
+        """The latest runs, newest first."""
+        return self._store.list_runs(limit)
+
+    def run_record(self, run: str) -> RunRecord:
+        """A run by its id, a unique beginning of it, or `latest`. Raises UnknownRun."""
+        return self._store.find_run(run)
+
+    def log_path(self, run_id: str) -> Path:
+        """Where the log of a run is, one JSON object to a line."""
+        return self.folder / STATE_FOLDER / "logs" / f"{run_id}.jsonl"
+
+    def query(self, sql: str, destination: str | None = None, max_rows: int | None = None) -> pa.Table:
+        """The rows of one SELECT, read-only. Raises ProjectError, DestinationError."""
+        return self._destination(destination).query(sql, max_rows=max_rows)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for source in self._joined.sources.values():
+            source.close()
+        for destination in self._joined.destinations.values():
+            destination.close()
+        if "_store" in vars(self):
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    @cached_property
+    def _store(self) -> Store:
+        state = self._file.project.state
+        if state is not None:
+            store = Store(state.url.reveal(), redactor=self.redactor)
+        else:
+            store = Store.in_folder(self.folder / STATE_FOLDER, redactor=self.redactor)
+        store.prepare()
+        return store
+
+    def _pipeline(self, name: str) -> Pipeline:
+        return _named(self._joined.pipelines, name, "pipeline")
+
+    def _destination(self, name: str | None) -> Destination:
+        if name is None and len(self._joined.destinations) == 1:
+            return next(iter(self._joined.destinations.values()))
+        return _named(self._joined.destinations, name or "", "destination")
+
+
+def _connection(
+    role: Literal["source", "destination", "state"], name: str, kind: str, reach: Callable[[], object]
+) -> Connection:
+    try:
+        reach()
+    except BiefError as error:
+        return Connection(role, name, kind, ok=False, message=str(error))
+    return Connection(role, name, kind, ok=True, message="")
+
+
+def _named(known: dict[str, Part], name: str, role: str) -> Part:
+    if name in known:
+        return known[name]
+    what = f"there is no {role} '{name}'." if name else f"there are several {role}s: say which."
+    raise ProjectError([Problem("command line", None, what, f"This project has {', '.join(known)}.")])

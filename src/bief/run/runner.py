@@ -1,0 +1,160 @@
+"""One run of one pipeline: lease, plan, steps side by side, receipt.
+
+Called by `bief.assemble`. Each step goes its road in `run.ingest`; a step that fails leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bief.base.clock import Clock
+from bief.base.events import CrashFound, Events, RunFinished, RunStarted, StepStatus, StreamFinished, Verdict
+from bief.base.secrets import Redactor
+from bief.errors import BiefError, LeaseLost
+from bief.run.heartbeat import Heartbeat
+from bief.run.ingest import Ingest, Surroundings
+from bief.run.plan import Pipeline, PlannedStep, make_plan
+from bief.run.receipt import Receipt, StepReceipt
+from bief.state.leases import Leases
+from bief.state.store import Store
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What every run of a project needs. `stop` ends a run after the batch that it is committing."""
+
+    store: Store
+    leases: Leases
+    events: Events
+    clock: Clock
+    stop: threading.Event
+    redactor: Redactor
+
+    def new_run_id(self) -> str:
+        """An id that sorts by time and can be typed: 20261120-131502-3f9c1a."""
+        return f"{self.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+    def run(self, pipeline: Pipeline, run_id: str, *, full_refresh: bool = False) -> Receipt:
+        """Run a pipeline to its end. Failures of streams are in the receipt.
+
+        Raises AlreadyRunning, and RunError if the control store fails.
+        """
+        lease = self.leases.acquire(pipeline.name, run_id)
+        try:
+            began = self.clock.now()
+            for crashed in self.store.begin_run(run_id, pipeline.name, began):
+                self.events.emit(CrashFound(pipeline=pipeline.name, crashed_run_id=crashed))
+            with Heartbeat(self.leases, lease, self.stop, self.clock) as heartbeat:
+                receipt = self._steps(pipeline, run_id, began, full_refresh=full_refresh)
+            if heartbeat.lost:
+                lost = LeaseLost(
+                    f"the lease of pipeline '{pipeline.name}' was lost: {heartbeat.lost}",
+                    do="Nothing was loaded twice; the next run goes on from the last commit.",
+                )
+                receipt = replace(receipt, verdict="failed", error=self._clean(lost))
+            self._finish(receipt)
+        finally:
+            self.leases.release(lease)
+        return receipt
+
+    def _steps(self, pipeline: Pipeline, run_id: str, began: datetime, *, full_refresh: bool) -> Receipt:
+        error = ""
+        steps: tuple[StepReceipt, ...] = ()
+        try:
+            pipeline.destination.prepare()
+            plan = make_plan(pipeline, full_refresh=full_refresh)
+            names = tuple(step.stream.name for step in plan.steps)
+            self.events.emit(RunStarted(run_id=run_id, pipeline=pipeline.name, streams=names, at=began))
+            surroundings = self._surroundings(pipeline, run_id)
+            with ThreadPoolExecutor(pipeline.parallel_streams, thread_name_prefix="bief-stream") as pool:
+                steps = tuple(pool.map(lambda step: self._step(step, pipeline, surroundings), plan.steps))
+            verdict = _verdict(steps)
+        except Exception as failure:  # noqa: BLE001 - a run that began must end with a receipt
+            verdict, error = "failed", self._clean(failure)
+        return Receipt(
+            run_id=run_id,
+            pipeline=pipeline.name,
+            verdict=verdict,
+            started_at=began,
+            finished_at=self.clock.now(),
+            steps=steps,
+            error=error,
+        )
+
+    def _step(self, step: PlannedStep, pipeline: Pipeline, run: Surroundings) -> StepReceipt:
+        ingest = Ingest(step, pipeline.source, pipeline.destination, run)
+        trace = ""
+        if self.stop.is_set():
+            receipt = ingest.receipt("cancelled")
+        else:
+            try:
+                receipt = ingest.load()
+            except Exception as error:  # noqa: BLE001 - one failing stream leaves the others alone
+                status: StepStatus = "cancelled" if self.stop.is_set() else "failed"
+                receipt = ingest.receipt(status, self._clean(error))
+                trace = self._trace(error)
+        self.events.emit(
+            StreamFinished(
+                run_id=run.run_id,
+                stream=receipt.stream,
+                status=receipt.status,
+                read=receipt.read,
+                loaded=receipt.loaded,
+                rejected=receipt.rejected,
+                seconds=receipt.seconds,
+                error=receipt.error,
+                trace=trace,
+            )
+        )
+        return receipt
+
+    def _surroundings(self, pipeline: Pipeline, run_id: str) -> Surroundings:
+        return Surroundings(
+            run_id=run_id,
+            pipeline=pipeline.name,
+            source_name=pipeline.source_name,
+            emit=self.events.emit,
+            stop=self.stop,
+            clock=self.clock,
+        )
+
+    def _finish(self, receipt: Receipt) -> None:
+        self.store.finish_run(receipt.run_id, receipt.verdict, receipt.finished_at, receipt.as_json(), receipt.error)
+        self.events.emit(
+            RunFinished(
+                run_id=receipt.run_id,
+                pipeline=receipt.pipeline,
+                verdict=receipt.verdict,
+                seconds=receipt.seconds,
+                error=receipt.error,
+            )
+        )
+
+    def _clean(self, error: Exception) -> str:
+        """The error as one paragraph without secrets."""
+        if isinstance(error, BiefError):
+            return self.redactor.clean(str(error))
+        return self.redactor.clean(
+            f"{type(error).__name__}: {error}. This is a bug in Bief: please report it with the log of this run."
+        )
+
+    def _trace(self, error: Exception) -> str:
+        """The traceback of an error that nobody foresaw; an error of ours says enough by itself."""
+        if isinstance(error, BiefError):
+            return ""
+        return self.redactor.clean("".join(traceback.format_exception(error)))
+
+
+def _verdict(steps: Sequence[StepReceipt]) -> Verdict:
+    statuses = {step.status for step in steps}
+    if "cancelled" in statuses:
+        return "cancelled"
+    if statuses <= {"success"}:
+        return "success"
+    return "failed" if statuses == {"failed"} else "partial"
