@@ -71,4 +71,4 @@ def load_project(
 
 
 def _in_order(problems: list[Problem]) -> list[Problem]:
-    return sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0))
+    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line or 0))

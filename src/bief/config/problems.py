@@ -80,7 +80,7 @@ def problems_of(error: ValidationError, document: Document, prefix: Keys = ()) -
     found = [(_place(document.data, (*prefix, *detail["loc"])), detail) for detail in error.errors(include_url=False)]
     known = [(keys, detail) for keys, detail in found if keys not in document.unresolved]
     problems = [_problem(document, keys, details) for keys, details in _by_place(known)]
-    return sorted(set(problems), key=lambda problem: problem.line or 0)
+    return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
 
 
 def _place(data: Any, loc: Sequence[str | int]) -> Keys:

@@ -53,8 +53,11 @@ def init(
         raise typer.BadParameter("which folder? For example: bief init shop", param_hint="'DIR'")
     template = resources.files("bief.cli") / "starter" if example is None else _example(example)
     _refuse_a_full(folder)
+    # Before anything is written: a connector that cannot be imported must not leave half a project.
+    schema = lazily("bief.assemble:json_schema")()
     _copy(template, folder)
     _complete(folder, name_it=example is None)
+    write_schema(folder / ".bief" / "schema.json", schema)
     say(f"{folder}: a new project" + (f" from the example {example}" if example else ""))
     say("Next:")
     for command in _next_commands(folder):
@@ -112,7 +115,6 @@ def _complete(folder: Path, *, name_it: bool) -> None:
     if pattern.exists() and not secrets.exists():
         secrets.touch(mode=0o600)
         secrets.write_bytes(pattern.read_bytes())
-    write_schema(folder / ".bief" / "schema.json", lazily("bief.assemble:json_schema")())
 
 
 def _next_commands(folder: Path) -> list[str]:

@@ -24,7 +24,7 @@ def plan(
     context: typer.Context,
     *,
     pipeline: Annotated[
-        str | None, typer.Argument(metavar="[PIPELINE]", autocompletion=complete_pipelines, help="All if not given.")
+        str | None, typer.Argument(metavar="PIPELINE", autocompletion=complete_pipelines, help="All if not given.")
     ] = None,
     as_json: JsonOption = False,
     project: ProjectOption = None,

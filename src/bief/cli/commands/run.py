@@ -37,7 +37,7 @@ def run(
     *,
     pipelines: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PIPELINE]...", autocompletion=complete_pipelines, help="All if none is given."),
+        typer.Argument(metavar="PIPELINE", autocompletion=complete_pipelines, help="All if none is given."),
     ] = None,
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Forget positions, read everything and rebuild the tables.")

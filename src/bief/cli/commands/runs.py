@@ -27,7 +27,7 @@ def runs(
     context: typer.Context,
     *,
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's id, a unique beginning of it, or 'latest'.")
+        str | None, typer.Argument(metavar="RUN", help="A run's id, a unique beginning of it, or 'latest'.")
     ] = None,
     number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="How many runs.")] = 20,
     as_json: JsonOption = False,
