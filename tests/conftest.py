@@ -1,0 +1,33 @@
+"""Fixtures of all tests: servers that are started once and asked for by name."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from postgres_server import fresh_database, server_url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server. A short folder: the path of a Unix socket has room for 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="bief-pg-"))
+    yield server_url(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def postgres_database(postgres_server: str) -> Iterator[str]:
+    """One database for the tests of a module."""
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh database for one test."""
+    with fresh_database(postgres_server) as url:
+        yield url
