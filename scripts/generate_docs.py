@@ -12,13 +12,13 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import click
-import typer
 from pydantic import BaseModel
 
-from bief.cli.main import app
+from bief.cli.main import COMMANDS, application, load_command
 from bief.config.project import Project
 from bief.ports import registry
 
@@ -41,8 +41,8 @@ _COMMAND_LINE = """# The command line
 
 <!-- Written by scripts/generate_docs.py from the commands themselves: change those, then run `make docs`. -->
 
-The exit code is 0 for success, 1 for a failed run, 2 for a wrong project or wrong usage, 3 for a partial run: some
-streams were loaded and others failed.
+The exit code is 0 for success, 1 for a failed run, 2 for a wrong project or wrong usage, 3 for a partial run (some
+streams were loaded and others failed), 130 for a run that was cancelled.
 """
 
 
@@ -118,27 +118,21 @@ def _cell(text: str) -> str:
 
 def command_line() -> str:
     """The reference of `bief`."""
-    root = typer.main.get_command(app)
-    return _COMMAND_LINE + "".join(_commands(root, "bief"))
-
-
-def _commands(command: Any, path: str) -> Iterator[str]:
-    inner = getattr(command, "commands", None)
-    if inner is None or path == "bief":
-        yield _command(command, path)
-    for name, each in sorted((inner or {}).items()):
-        if not each.hidden:
-            yield from _commands(each, f"{path} {name}")
+    commands = [_command(load_command(name), f"bief {name}") for name in COMMANDS]
+    return _COMMAND_LINE + _command(application(), "bief") + "".join(commands)
 
 
 def _command(command: Any, path: str) -> str:
     options = [each for each in command.params if not getattr(each, "hidden", False)]
     with click.Context(command, info_name=path) as context:
         usage = " ".join([path, *command.collect_usage_pieces(context)])
-    lines = [f"\n## {path}\n\n```\n{usage}\n```\n\n{(command.help or '').strip()}\n"]
+    lines = [f"\n## {path}\n\n```\n{usage}\n```\n\n{_flowing(command.help or '')}\n"]
     if options:
         lines.append("\n| argument | default | meaning |\n|---|---|---|\n")
         lines += [_parameter(each) for each in options]
+    examples = (command.epilog or "").replace("\b", "").strip().removeprefix("Examples:").strip("\n")
+    if examples:
+        lines.append(f"\n```\n{dedent(examples)}\n```\n")
     return "".join(lines)
 
 

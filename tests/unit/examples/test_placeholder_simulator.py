@@ -54,6 +54,6 @@ def test_texts_need_trimming(api):
 
 
 def test_it_can_be_told_to_fail():
-    with running("placeholder", "--fail", "albums") as simulator:
+    with running("placeholder", "--fail", "albums=500") as simulator:
         assert simulator.get("/albums").status == 500
         assert simulator.get("/posts").status == 200

@@ -87,14 +87,14 @@ class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
-    failing: str = ""
+    failing: tuple[str, str] = ("", "")
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         name, _, number = url.path.strip("/").partition("/")
         records = DATA.get(name)
-        if name == self.failing:
-            return self._send(500, {})
+        if name == self.failing[0]:
+            return self._send(int(self.failing[1]), {})
         if records is None or (number and not (number.isdecimal() and 0 < int(number) <= len(records))):
             return self._send(404, {})
         if number:
@@ -138,9 +138,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--port", type=int, default=8801, help="0: any free port")
     parser.add_argument("--state", help="not used: nothing changes here from day to day")
-    parser.add_argument("--fail", default="", choices=["", *COUNTS], help="answer 500 for this one")
+    parser.add_argument("--fail", default="", metavar="STREAM=STATUS", help="answer this status for this one")
     options = parser.parse_args([*sys.argv[1:], *shlex.split(os.environ.get("SIMULATOR_FLAGS", ""))])
-    Answers.failing = options.fail
+    stream, _, status = options.fail.partition("=")
+    Answers.failing = (stream, status)
     with Server(("127.0.0.1", options.port), Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"ready http://127.0.0.1:{server.server_address[1]}", flush=True)
