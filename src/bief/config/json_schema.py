@@ -32,7 +32,10 @@ def project_schema(
         for kind, model in options.items():
             _define(definitions, f"{role}.{kind}", kind, model)
         definitions[role] = _one_of(role, list(options))
-        schema["properties"][section]["additionalProperties"] = {"$ref": f"#/$defs/{role}"}
+        by_name = schema["properties"][section]
+        by_name["patternProperties"] = {name: {"$ref": f"#/$defs/{role}"} for name in by_name["patternProperties"]}
+    for section in ("sources", "destinations", "pipelines"):
+        schema["properties"][section]["additionalProperties"] = False
     whole: dict[str, Any] = _with_references(schema)
     return {"$schema": _DRAFT, **whole, "title": "bief.yaml"}
 
@@ -90,7 +93,7 @@ def _with_references(schema: Any) -> Any:
 def _inside(key: str, value: Any) -> Any:
     if key in {"default", "examples", "const", "enum", "required", "propertyNames"}:
         return value
-    if key in {"properties", "$defs"} and isinstance(value, dict):
+    if key in {"properties", "patternProperties", "$defs"} and isinstance(value, dict):
         # `type` chooses the branch, of connectors and of unions inside them: it must stand in the file itself.
         return {
             name: item if name == "type" and _fixed(item) else _with_references(item) for name, item in value.items()

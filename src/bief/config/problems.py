@@ -69,16 +69,17 @@ _LENGTHS: Final = {
 _VALUE_SHOWN: Final = (
     frozenset(_LIMITS) | (frozenset(_KINDS) - {"string_type"}) | {"literal_error", "enum", "name", "allowance"}
 )
+_UNKNOWN: Final = frozenset({"unknown_key", "extra_forbidden"})
 _TAGS: Final = frozenset({"union_tag_invalid", "union_tag_not_found"})
 
 
 def problems_of(error: ValidationError, document: Document, prefix: Keys = ()) -> list[Problem]:
     """Every problem of a model that was validated with the value of `document` at `prefix`, in the file's order.
 
-    Values that could not be had (`document.unresolved`) are left out: their problem is reported already.
+    What is said of values that could not be had (`document.unresolved`) is left out: it is reported already.
     """
     found = [(_place(document.data, (*prefix, *detail["loc"])), detail) for detail in error.errors(include_url=False)]
-    known = [(keys, detail) for keys, detail in found if keys not in document.unresolved]
+    known = [(keys, detail) for keys, detail in found if keys not in document.unresolved or detail["type"] in _UNKNOWN]
     problems = [_problem(document, keys, details) for keys, details in _by_place(known)]
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
 
@@ -120,7 +121,7 @@ def _problem(document: Document, keys: Keys, details: list[ErrorDetails]) -> Pro
     if kind == "missing":
         what = f"{_named(keys[:-1])}the key '{shown(str(keys[-1]))}' is missing."
         keys = keys[:-1]
-    elif kind in {"unknown_key", "extra_forbidden"}:
+    elif kind in _UNKNOWN:
         near = known.get("near") or []
         meant = f"; did you mean '{near[0]}'?" if near else "."
         what = f"{_named(keys[:-1])}unknown key '{shown(str(keys[-1]))}'{meant}"
@@ -138,11 +139,15 @@ def _sentence(details: list[ErrorDetails]) -> str:
     if kind in _LENGTHS:
         return _length(kind, known)
     if kind in _FILLED:
-        return _FILLED[kind].format(**known)
+        return _FILLED[kind].format(**{key: _number(value) for key, value in known.items()})
     if kind in _TAGS:
         key = str(known.get("discriminator", "type")).strip("'")
         return f"needs the key '{key}'" + (f", one of: {known['expected_tags']}" if "expected_tags" in known else "")
     return _reworded(str(known.get("message", details[0]["msg"])))
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _reworded(message: str) -> str:

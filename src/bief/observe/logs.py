@@ -128,7 +128,7 @@ def describe(line: str) -> str:
     trace = record.pop("trace", "")
     pairs = [f"{key}={_shown(value)}" for key, value in record.items() if value not in ("", None)]
     text = printable(f"{at}  {level:<7}  {event:<15}  {'  '.join(pairs)}")
-    return text if not trace else f"{text}\n" + "\n".join(f"    {part}" for part in str(trace).split("\\n"))
+    return text if not trace else f"{text}\n" + "\n".join(f"    {printable(part)}" for part in str(trace).split("\\n"))
 
 
 def _shown(value: Any) -> str:
