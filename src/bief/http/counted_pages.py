@@ -16,6 +16,8 @@ class OnePage:
 
     fields: tuple[str, ...] = ()
     total_items: str | None = None
+    counts = False
+    key = ""
 
     def first(self) -> State:
         return {}
@@ -29,9 +31,15 @@ class OnePage:
     def ahead(self, state: State) -> State | None:
         return None
 
+    def after(self, state: State) -> State:
+        return state
+
 
 class NumberedPages:
     """By the number of the page. Where the list ends is said by a flag, a total, or an empty page."""
+
+    counts = True
+    key = "page"
 
     def __init__(self, options: PageNumber) -> None:
         self._options = options
@@ -41,9 +49,9 @@ class NumberedPages:
         # Whoever goes on inside a list has not counted its beginning and cannot compare with the total.
         self._from_start = False
         self._last: int | None = None
+        self._total: int | None = None
 
     def first(self) -> State:
-        self._from_start = True
         return {"page": self._options.first}
 
     def ask(self, state: State) -> Ask:
@@ -51,6 +59,7 @@ class NumberedPages:
 
     def following(self, state: State, seen: Seen) -> State | None:
         page = int(state["page"])
+        self._from_start = self._from_start or page == self._options.first
         self._rows += seen.rows
         more = has_more_in(self._options.has_more, seen)
         pages = count_in(self._options.total_pages, seen)
@@ -67,20 +76,27 @@ class NumberedPages:
         # With a flag nobody knows how far the list goes; without one, a page beyond the end does no harm.
         if self._options.has_more or (self._last is not None and page >= self._last):
             return None
-        return {"page": page + 1}
+        return self.after(state)
+
+    def after(self, state: State) -> State:
+        return {"page": int(state["page"]) + 1}
 
     def _has_all(self, seen: Seen) -> bool:
         """Whether as many records have come as there are. Raises SourceMisread when the rest does not come."""
         total = count_in(self._options.total_items, seen)
-        if total is None or not self._from_start:
+        self._total = self._total if total is None else total
+        if self._total is None or not self._from_start:
             return False
-        if seen.rows == 0 and self._rows < total:
-            raise seen.misread(_SHORT.format(read=self._rows, total=total), _SHORT_ADVICE)
-        return self._rows >= total
+        if seen.rows == 0 and self._rows < self._total:
+            raise seen.misread(_SHORT.format(read=self._rows, total=self._total), _SHORT_ADVICE)
+        return self._rows >= self._total
 
 
 class OffsetPages:
     """By the number of records to leave out. Counts what has come, not what was asked: a server may give less."""
+
+    counts = True
+    key = "offset"
 
     def __init__(self, options: Offset) -> None:
         self._options = options
@@ -96,10 +112,11 @@ class OffsetPages:
         return Ask({self._options.offset_param: int(state["offset"]), **size_in(self._options)})
 
     def following(self, state: State, seen: Seen) -> State | None:
-        self._step = seen.rows
+        self._step = seen.rows or self._step
         after = int(state["offset"]) + seen.rows
         more = has_more_in(self._options.has_more, seen)
-        self._total = count_in(self._options.total_items, seen)
+        total = count_in(self._options.total_items, seen)
+        self._total = self._total if total is None else total
         if more is False or (self._total is not None and after >= self._total):
             return None
         if seen.rows:
@@ -115,3 +132,6 @@ class OffsetPages:
         if not self._step or self._options.has_more or (self._total is not None and after >= self._total):
             return None
         return {"offset": after}
+
+    def after(self, state: State) -> State:
+        return {"offset": int(state["offset"]) + (self._step or 1)}

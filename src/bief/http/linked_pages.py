@@ -14,6 +14,11 @@ _REL: Final = re.compile(r"""\brel\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s;,"
 
 
 class CursorPages:
+    """By a cursor that each page gives for the next one."""
+
+    counts = False
+    key = "cursor"
+
     def __init__(self, options: Cursor) -> None:
         self._options = options
         self.total_items = options.total_items
@@ -48,9 +53,15 @@ class CursorPages:
     def ahead(self, state: State) -> State | None:
         return None
 
+    def after(self, state: State) -> State:
+        return state
+
 
 class LinkedPages:
     """By link header or by an address in the body. What is remembered is the address from its path on."""
+
+    counts = False
+    key = "link"
 
     def __init__(self, options: LinkHeader | NextUrl, credential_params: tuple[str, ...]) -> None:
         self._options = options
@@ -86,6 +97,9 @@ class LinkedPages:
 
     def ahead(self, state: State) -> State | None:
         return None
+
+    def after(self, state: State) -> State:
+        return state
 
     def _link(self, seen: Seen) -> str | None:
         if isinstance(self._options, LinkHeader):

@@ -24,16 +24,34 @@ class Pager(Protocol):
     total_items: str | None
     """The one of them that holds the number of records in all, if any."""
 
-    def first(self) -> State: ...
+    @property
+    def counts(self) -> bool:
+        """Whether pages are counted, so that any of them can be asked for, also one beyond the end."""
+        ...
 
-    def ask(self, state: State) -> Ask: ...
+    @property
+    def key(self) -> str:
+        """The one key of a `State` other than the first."""
+        ...
+
+    def first(self) -> State:
+        """Where the list begins."""
+        ...
+
+    def ask(self, state: State) -> Ask:
+        """What to ask for."""
+        ...
 
     def following(self, state: State, seen: Seen) -> State | None:
         """Where the next page begins; None at the end of the list."""
         ...
 
     def ahead(self, state: State) -> State | None:
-        """The place after `state`, if it is known without having read that page."""
+        """The place after `state`, if it is known without having read that page and lies inside the list."""
+        ...
+
+    def after(self, state: State) -> State:
+        """The place after `state` in a list whose pages are counted."""
         ...
 
 
