@@ -105,8 +105,8 @@ class Tables:
                 case WidenColumn(column, _, new) if table.columns.get(column) == new:
                     continue
                 case WidenColumn(column, _, new):
-                    self._refuse_strange(table, column)
                     self.widen(table, column, new)
+                    table = self._must(table.name)
         return self._must(table.name) if changes else table
 
     def add(self, table: Table, columns: Mapping[str, pa.DataType]) -> Table:
