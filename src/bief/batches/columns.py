@@ -25,7 +25,7 @@ class Columns:
         self._names: dict[Path, str] = {}
         self._given: dict[str, str] = {}
         self._ranks: dict[Path, int] = {}
-        self._alone: dict[Path, str] = {}
+        self._wishes: dict[Path, str] = {}
 
     def learn(self, paths: Iterable[Path]) -> None:
         """Give a name to each path that has none yet."""
@@ -45,10 +45,7 @@ class Columns:
 
     def name(self, path: Path) -> str:
         """The name of a learnt path; of another one, the name that it would like to have."""
-        name = self._names.get(path) or self._alone.get(path)
-        if name is None:
-            name = self._alone[path] = column_name("__".join(path))
-        return name
+        return self._names.get(path) or self._wish(path)
 
     def is_free(self, name: str) -> bool:
         """Whether no learnt path has that name."""
@@ -59,9 +56,15 @@ class Columns:
         return sorted(paths, key=lambda path: self._ranks.get(path, len(self._ranks)))
 
     def declared(self, path: Path) -> pa.DataType | None:
-        """The declared type of a column."""
-        return self._declared.get(self.name(path)) if self._declared else None
+        """The declared type of a column, by the name that it would like to have: that one never changes."""
+        return self._declared.get(self._wish(path)) if self._declared else None
 
     def is_whole(self, path: Path) -> bool:
         """Whether whatever stands at `path` is one column, even an object: it is declared as json or as text."""
         return self.declared(path) in {JSON, TEXT}
+
+    def _wish(self, path: Path) -> str:
+        wish = self._wishes.get(path)
+        if wish is None:
+            wish = self._wishes[path] = column_name("__".join(path))
+        return wish

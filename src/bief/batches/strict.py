@@ -54,7 +54,7 @@ class Outcome:
 
 def read(texts: Sequence[bytes], columns: Columns, max_record_bytes: int) -> Outcome:
     """Read each record by itself."""
-    root = _Node()
+    root = _Node(())
     kept: list[int] = []
     refused: dict[int, Refusal] = {}
     for index, text in enumerate(texts):
@@ -65,9 +65,9 @@ def read(texts: Sequence[bytes], columns: Columns, max_record_bytes: int) -> Out
             continue
         _collect(record, text.removeprefix(_BOM), root, len(kept), columns)
         kept.append(index)
-    nodes = dict(_walk(root))
-    columns.learn(path for path, node in nodes.items() if node.values)
-    found = {path: _column(node.values, len(kept), columns.declared(path)) for path, node in nodes.items()}
+    nodes = _walk(root)
+    columns.learn(node.path for node in nodes if node.values)
+    found = {node.path: _column(node.values, len(kept), columns.declared(node.path)) for node in nodes}
     return Outcome(found, kept, refused)
 
 
@@ -99,6 +99,7 @@ class _Raw(str):
 class _Node:
     """A place in the records: the values that stand there by row, and the places below it."""
 
+    path: Path
     values: dict[int, Any] = field(default_factory=dict)
     below: dict[str, _Node] = field(default_factory=dict)
 
@@ -163,34 +164,37 @@ _RAW_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def _collect(record: dict[str, Any], text: bytes, root: _Node, row: int, columns: Columns) -> None:
     """Put the values of a record to their places."""
-    waiting: list[tuple[Path, dict[str, Any], _Node, bytes]] = [((), record, root, text)]
+    waiting: list[tuple[dict[str, Any], _Node, bytes]] = [(record, root, text)]
     while waiting:
-        path, members, node, raw = waiting.pop()
+        members, node, raw = waiting.pop()
         raws: dict[str, msgspec.Raw] | None = None
         for key, value in members.items():
-            at, place = (*path, key), node.below.setdefault(key, _Node())
+            place = node.below.get(key)
+            if place is None:
+                place = node.below[key] = _Node((*node.path, key))
             if value is None:
                 continue
+            at = place.path
             is_object = isinstance(value, dict)
             if is_object or isinstance(value, list) or columns.declared(at) == JSON:
                 raws = _RAW_MEMBERS.decode(raw) if raws is None else raws
                 inner = bytes(raws[key])
                 if is_object and not columns.is_whole(at):
-                    waiting.append((at, value, place, inner))
+                    waiting.append((value, place, inner))
                     continue
                 value = _Raw(inner.decode())  # noqa: PLW2901 - from here on the text is the value
             place.values[row] = value
 
 
-def _walk(root: _Node) -> list[tuple[Path, _Node]]:
+def _walk(root: _Node) -> list[_Node]:
     """All places that have, or could have, values, parents before children."""
-    found: list[tuple[Path, _Node]] = []
-    waiting: list[tuple[Path, _Node]] = [((), root)]
+    found: list[_Node] = []
+    waiting = [root]
     while waiting:
-        path, node = waiting.pop()
-        if path and (node.values or not node.below):
-            found.append((path, node))
-        waiting.extend(((*path, key), below) for key, below in reversed(node.below.items()))
+        node = waiting.pop()
+        if node.path and (node.values or not node.below):
+            found.append(node)
+        waiting.extend(reversed(node.below.values()))
     return found
 
 
