@@ -78,7 +78,9 @@ def _runtime(place: Place) -> Runtime:
 
 
 def _postgres(place: Place) -> PostgresDestination:
-    return PostgresDestination("warehouse", PostgresOptions(type="postgres", url=place.where, schema=SCHEMA), _runtime(place))
+    return PostgresDestination(
+        "warehouse", PostgresOptions(type="postgres", url=place.where, schema=SCHEMA), _runtime(place)
+    )
 
 
 def _sqlite(place: Place) -> SqliteDestination:
@@ -120,7 +122,11 @@ PLACES = ("postgres", "sqlite", "duckdb")
 def target(mode: str = "merge", **changes: Any) -> Target:
     """A target with the words that the tests use."""
     words: dict[str, Any] = {
-        "pipeline": "shop", "stream": "orders", "table": "orders", "mode": mode, "run_id": "run-1",
+        "pipeline": "shop",
+        "stream": "orders",
+        "table": "orders",
+        "mode": mode,
+        "run_id": "run-1",
         "primary_key": ("id",),
     }
     return Target(**{**words, **changes})

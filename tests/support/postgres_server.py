@@ -52,5 +52,3 @@ def execute(url: str, *statements: str) -> None:
     with contextlib.closing(driver.connect(url, autocommit=True)) as connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-
-

@@ -21,7 +21,7 @@ from bief.ports.destination import Capabilities
 from bief.ports.runtime import Runtime
 from bief.sql.destination import SqlDestination
 from bief.sql.duckdb.dialect import DUCKDB
-from bief.sql.duckdb.session import DuckdbFile, DuckdbSession, open_file, speaking
+from bief.sql.duckdb.session import DuckdbSession, file_at, speaking
 from bief.sql.session import Session
 
 _RELATIONS: Final = """
@@ -58,11 +58,11 @@ class DuckdbDestination(SqlDestination):
     )
 
     def __init__(self, name: str, options: DuckdbOptions, runtime: Runtime) -> None:
-        super().__init__(name, runtime, DUCKDB, one_writer=True)
         given = {"memory_limit": options.memory_limit, "threads": options.threads}
-        self._settings = {key: str(value) for key, value in given.items() if value is not None}
+        settings = {key: str(value) for key, value in given.items() if value is not None}
         self._path = runtime.folder / Path(options.path).expanduser()
-        self._file = DuckdbFile(self._path, self._settings)
+        self._file = file_at(self._path, settings)
+        super().__init__(name, runtime, DUCKDB, turn=self._file.turn)
         self._timeout_seconds = options.query_timeout_seconds
 
     def check(self) -> None:
@@ -90,26 +90,13 @@ class DuckdbDestination(SqlDestination):
             statements = duckdb.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise DestinationRefused("only a query can be asked here.", where=self.name, do="Begin with SELECT.")
-        with self._reading() as cursor, self._deadline(cursor), speaking(self._path):
+        with self._file.reading() as cursor, self._deadline(cursor), speaking(self._path):
             result = cursor.execute(statements[0])
             return result.to_arrow_table() if max_rows is None else result.to_arrow_table().slice(0, max_rows)
 
     def close(self) -> None:
         """See `ports.destination.Destination.close`. Other processes can open the file afterwards."""
         self._file.close()
-
-    @contextlib.contextmanager
-    def _reading(self) -> Any:
-        """A cursor in a read-only transaction: on the open file if a run writes it, else on a read-only one."""
-        if self._file.is_open:
-            cursor = self._file.cursor()
-        else:
-            cursor = open_file(self._path, self._settings, read_only=True)
-        with contextlib.closing(cursor):
-            with speaking(self._path):
-                cursor.execute("SET TimeZone = 'UTC'")
-                cursor.execute("BEGIN TRANSACTION READ ONLY")
-            yield cursor
 
     @contextlib.contextmanager
     def _deadline(self, cursor: duckdb.DuckDBPyConnection) -> Any:
@@ -138,6 +125,6 @@ class DuckdbDestination(SqlDestination):
         return frozenset(str(row[0]) for row in self._read_rows(_RELATIONS))
 
     def _read_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._reading() as cursor, speaking(self._path):
+        with self._file.reading() as cursor, speaking(self._path):
             found: pa.Table = cursor.execute(sql, list(values)).to_arrow_table()
         return list(zip(*(column.to_pylist() for column in found.columns), strict=True))

@@ -69,7 +69,7 @@ class PostgresDestination(SqlDestination):
     )
 
     def __init__(self, name: str, options: PostgresOptions, runtime: Runtime) -> None:
-        super().__init__(name, runtime, postgres_dialect(options.schema_), one_writer=False)
+        super().__init__(name, runtime, postgres_dialect(options.schema_), turn=contextlib.nullcontext())
         self._options = options
         runtime.redactor.learn(options.url)
         for password in _DSN_PASSWORD.findall(options.url.reveal()):

@@ -6,8 +6,10 @@ The load protocol is `sql.loading`; this file says where the file is and how to 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -60,7 +62,7 @@ class SqliteDestination(SqlDestination):
     _tables = SqliteTables
 
     def __init__(self, name: str, options: SqliteOptions, runtime: Runtime) -> None:
-        super().__init__(name, runtime, SQLITE, one_writer=True)
+        super().__init__(name, runtime, SQLITE, turn=threading.Lock())
         self._path = runtime.folder / Path(options.path).expanduser()
         self._timeout_seconds = options.query_timeout_seconds
 
@@ -88,7 +90,7 @@ class SqliteDestination(SqlDestination):
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _INSTRUCTIONS_BETWEEN_LOOKS)
             try:
                 cursor = connection.execute(sql)
-                rows = cursor.fetchall() if max_rows is None else cursor.fetchmany(max_rows)
+                rows = cursor.fetchall() if max_rows is None else list(itertools.islice(cursor, max_rows))
             except (sqlite3.Error, sqlite3.Warning) as error:
                 raise self._refused(error, late=time.monotonic() > deadline) from error
             if cursor.description is None:

@@ -5,12 +5,11 @@ A destination of `bief.destinations` fills in how to reach its database; it keep
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from bief.base.failpoints import failpoint
 from bief.errors import DestinationRefused
@@ -31,15 +30,15 @@ _OWN: Final = frozenset({LOADS, STATE, QUARANTINE, STEPS, *VIEWS})
 class SqlDestination(ABC):
     """The half of `ports.destination.Destination` that is the same for all SQL databases."""
 
-    capabilities: Capabilities
+    capabilities: ClassVar[Capabilities]
     _tables: type[Tables] = Tables
 
-    def __init__(self, name: str, runtime: Runtime, dialect: Dialect, *, one_writer: bool) -> None:
+    def __init__(self, name: str, runtime: Runtime, dialect: Dialect, *, turn: AbstractContextManager[Any]) -> None:
         self.name = name
         self._runtime = runtime
         self._dialect = dialect
         # A lock where the database has one writer: waiting for it here is cheaper than waiting for the file.
-        self._turn: AbstractContextManager[Any] = threading.Lock() if one_writer else nullcontext()
+        self._turn = turn
 
     @abstractmethod
     def _session(self) -> Session:
@@ -55,7 +54,8 @@ class SqlDestination(ABC):
 
     def prepare(self) -> None:
         """See `ports.destination.Destination.prepare`. Costs one look at the catalog once everything is there."""
-        if _OWN <= (self._relations() or frozenset()):
+        relations = self._relations()
+        if relations is not None and relations >= _OWN:
             return
         with closing(self._session()) as session, transaction(session, self._turn, _PREPARE_LOCK):
             for statement in self._own_tables():

@@ -98,7 +98,9 @@ def test_a_view_in_the_way_is_named(place: Place):
 
 def test_a_column_of_a_strange_type_is_left_alone_until_it_is_loaded(place: Place):
     committed(place, load(table([{"id": 1, "amount": 5}], NARROW), 1))
-    place.by_hand(f"ALTER TABLE {place.table('orders')} ADD COLUMN span {'interval' if place.kind != 'sqlite' else 'X'}")
+    place.by_hand(
+        f"ALTER TABLE {place.table('orders')} ADD COLUMN span {'interval' if place.kind != 'sqlite' else 'X'}"
+    )
     schema = committed(place, load(table([{"id": 1, "amount": 6}], NARROW), 2, changes=[]))
     assert schema == NARROW
     strange = pa.schema([*NARROW, ("span", TEXT)])

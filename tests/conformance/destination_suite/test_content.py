@@ -188,7 +188,9 @@ def test_names_that_hurt(place: Place):
     assert [row[odd] for row in place.rows(f"SELECT * FROM {quoted}")] == ["x"]
 
 
-@pytest.mark.parametrize("name", ["_bief_loads", "etl_logs", "SYNC_METADATA", "pg_class", "x__new", "a\x00b", "a\nb", ""])
+@pytest.mark.parametrize(
+    "name", ["_bief_loads", "etl_logs", "SYNC_METADATA", "pg_class", "x__new", "a\x00b", "a\nb", ""]
+)
 def test_taken_and_broken_table_names_are_refused(place: Place, name: str):
     with pytest.raises(DestinationRefused):
         place.first.loader(target("append", table=name))

@@ -59,9 +59,7 @@ def test_a_round_that_was_cut_off_goes_on(place: Place):
 def test_views_survive_a_new_round(place: Place, mode: str):
     words = {} if mode == "merge" else {"primary_key": ()}
     run(place, load(rows(0, 3, "old"), 1, complete=True), mode=mode, **words)
-    place.by_hand(
-        f"CREATE VIEW {place.table('powerbi')} AS SELECT id, name FROM {place.table('orders')} WHERE id > 0"
-    )
+    place.by_hand(f"CREATE VIEW {place.table('powerbi')} AS SELECT id, name FROM {place.table('orders')} WHERE id > 0")
     for step in (1, 2):
         name = f"round {step}"
         run(
@@ -164,7 +162,9 @@ def test_readers_see_the_old_rows_or_the_new_ones(place: Place):
     def poll() -> None:
         while not stop.is_set():
             try:
-                found = reader.query(f"SELECT count(*) AS n, min(name) AS a, max(name) AS b FROM {place.table('orders')}")
+                found = reader.query(
+                    f"SELECT count(*) AS n, min(name) AS a, max(name) AS b FROM {place.table('orders')}"
+                )
                 seen.add(tuple(found.to_pylist()[0].values()))
             except Exception as error:
                 errors.append(error)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import duckdb
 import pyarrow as pa
@@ -34,41 +35,72 @@ _APPENDED: Final = "bief_appended"
 
 
 class DuckdbFile:
-    """The connection of this process to one file, made when it is first needed. Safe to share by threads."""
+    """The connection of this process to one file, made when it is first needed. Safe to share by threads.
+
+    `turn` lets one load write at a time. DuckDB refuses a reading connection beside a writing one in one process, so
+    reading takes a cursor of the writing one, or keeps it from being opened meanwhile.
+    """
 
     def __init__(self, path: Path, settings: dict[str, str]) -> None:
         self.path = path
+        self.turn = threading.Lock()
         self._settings = settings
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
 
-    @property
-    def is_open(self) -> bool:
-        return self._connection is not None
-
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor with its own transactions."""
-        with self._lock:
+        with self._lock, speaking(self.path):
             if self._connection is None:
-                self._connection = open_file(self.path, self._settings)
+                self._connection = self._open(read_only=False)
             cursor = self._connection.cursor()
-        with speaking(self.path):
             cursor.execute("SET TimeZone = 'UTC'")
-        return cursor
+            return cursor
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor in a read-only transaction. Leaves the file closed if it was closed."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._lock)
+            with speaking(self.path):
+                if self._connection is None:
+                    cursor = stack.enter_context(contextlib.closing(self._open(read_only=True)))
+                else:
+                    cursor = self._connection.cursor()
+                    stack.pop_all().close()
+                    stack.enter_context(contextlib.closing(cursor))
+                cursor.execute("SET TimeZone = 'UTC'")
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+            yield cursor
 
     def close(self) -> None:
         """Let go of the file, so that other processes can open it."""
         with self._lock:
             connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(duckdb.Error):
-                connection.close()
+            if connection is not None:
+                with contextlib.suppress(duckdb.Error):
+                    connection.close()
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(str(self.path), read_only=read_only, config={**_CONFIG, **self._settings})
 
 
-def open_file(path: Path, settings: dict[str, str], *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open a file. Raises `DestinationError`."""
-    with speaking(path):
-        return duckdb.connect(str(path), read_only=read_only, config={**_CONFIG, **settings})
+_files: WeakValueDictionary[Path, DuckdbFile] = WeakValueDictionary()
+_files_lock: Final = threading.Lock()
+
+
+def file_at(path: Path, settings: dict[str, str]) -> DuckdbFile:
+    """The file at a path: the same object for everybody in this process. The first one's settings hold."""
+    with _files_lock:
+        place = path.absolute()
+        found = _files.get(place)
+        if found is None:
+            found = _files[place] = DuckdbFile(path, settings)
+        return found
 
 
 @contextlib.contextmanager
@@ -84,7 +116,7 @@ def translated(error: duckdb.Error, path: Path) -> DestinationError:
     """What an error of DuckDB means for the user."""
     message = str(error).strip()
     locked = _LOCKED.search(message)
-    if locked or "already attached" in message:
+    if locked or "already attached" in message or "different configuration" in message:
         holder = f" by process {locked['pid']} ({locked['program'].strip()})" if locked else " by another connection"
         return DestinationUnavailable(
             f"the file is open{holder}, and DuckDB lets one process have it at a time.",
