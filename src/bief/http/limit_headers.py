@@ -39,7 +39,7 @@ def quota(headers: Mapping[str, str], now: datetime) -> Quota | None:
     """The quota that the answer declares, if it does."""
     for prefix in _PREFIXES:
         remaining = _number(headers.get(f"{prefix}-remaining", ""))
-        reset = reset_seconds(headers, now)
+        reset = None if remaining is None else reset_seconds(headers, now)
         if remaining is not None and reset is not None:
             return Quota(max(0, int(min(remaining, 1e9))), reset)
     return None
@@ -49,6 +49,8 @@ def reset_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds until the server's window ends, within [0, 3600]."""
     for prefix in _PREFIXES:
         value = headers.get(f"{prefix}-reset", "").strip()
+        if not value:
+            continue
         number = _number(value)
         here = server_time(headers, now)
         if number is not None and number >= _EPOCH_SECONDS_FROM:
@@ -69,6 +71,8 @@ def server_time(headers: Mapping[str, str], now: datetime) -> datetime:
 
 def http_date(value: str) -> datetime | None:
     """The moment of an HTTP date, or None."""
+    if not value:
+        return None
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
@@ -78,6 +82,8 @@ def http_date(value: str) -> datetime | None:
 
 def _number(value: str) -> float | None:
     # `ratelimit-reset: 5;w=5` and `100, 100;w=60` begin with what counts now.
+    if not value:
+        return None
     head = value.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0].strip()
     try:
         number = float(head)

@@ -176,16 +176,20 @@ class Transport:
         return f"The answer was not complete after {self._limits.total_seconds:g} s."
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        proxy = _proxy_for(url)
+        parts = urlsplit(url)
+        server = f"{parts.scheme}://{parts.netloc}"
         with self._lock:
-            pool = self._pools.get(proxy)
+            pool = self._pools.get(server)
             if pool is None:
-                pool = self._pools[proxy] = self._new_pool(proxy)
+                pool = self._pools[server] = self._new_pool(parts.scheme, _proxy_for(url))
         return pool
 
-    def _new_pool(self, proxy: str) -> urllib3.PoolManager:
-        certificates = ssl.create_default_context()
-        certificates.load_verify_locations(certifi.where())
+    def _new_pool(self, scheme: str, proxy: str) -> urllib3.PoolManager:
+        certificates = None
+        if "https" in (scheme.lower(), urlsplit(proxy).scheme):
+            # The system's authorities and those of certifi: one of the two is missing on some machines.
+            certificates = ssl.create_default_context()
+            certificates.load_verify_locations(certifi.where())
         if proxy:
             self._runtime.redactor.learn(proxy)
             auth = parse_url(proxy).auth

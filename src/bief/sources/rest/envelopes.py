@@ -41,6 +41,11 @@ class Envelope:
         self._path = tuple(records.split(".")) if records else ()
         self._fields = {path: tuple(path.split(".")) for path in fields}
         self._error_when = tuple(error_when.split(".")) if error_when else None
+        declared = [*self._fields.values(), *([self._path] if self._path else [])]
+        # Where nothing is declared about errors, these keys mean one, unless they mean something declared.
+        taken = {path[0] for path in declared}
+        self._implicit = tuple((name,) for name in (_ERRORS, _ERROR) if name not in taken and not self._error_when)
+        self._paths = [*declared, *([self._error_when] if self._error_when else []), *self._implicit]
         self._decoder = msgspec.json.Decoder(self._type())
 
     def opened(self, body: bytes, place: Place) -> Opened:
@@ -70,7 +75,7 @@ class Envelope:
             document = msgspec.json.decode(body)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return self._saved(body, place)
-        found = {path: _value_at(document, path) for path in self._paths()}
+        found = {path: _value_at(document, path) for path in self._paths}
         self._refuse_error(found, place)
         if self._path or not isinstance(document, dict):
             raise self._shape_problem(document, place)
@@ -84,7 +89,7 @@ class Envelope:
         except (NotSalvageable, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             problem = place.misread(f"The answer is not JSON: {place.quote(body)}.", "Check `base_url` and `path`.")
         else:
-            found = {path: _value_at(document, path) for path in self._paths()}
+            found = {path: _value_at(document, path) for path in self._paths}
             self._refuse_error(found, place)
             return Opened(records, bad, {name: found[path] for name, path in self._fields.items()})
         raise problem
@@ -94,10 +99,10 @@ class Envelope:
         if self._error_when is not None:
             error = found[self._error_when]
         else:
-            error = found.get((_ERRORS,), ABSENT)
             has_records = bool(self._path) and found[self._path] not in (ABSENT, None)
-            if (error is ABSENT or not error) and not has_records:
-                error = found.get((_ERROR,), ABSENT)
+            error = found[(_ERRORS,)] if (_ERRORS,) in self._implicit else ABSENT
+            if (error is ABSENT or not error) and not has_records and (_ERROR,) in self._implicit:
+                error = found[(_ERROR,)]
         if error is not ABSENT and error:
             said = place.quote(msgspec.json.encode(error))
             raise place.refused(f"The server answered with an error: {said}.", "Read what it says about the request.")
@@ -116,19 +121,11 @@ class Envelope:
         what = f"`{shown}` is" if shown else "The answer is"
         return place.misread(f"{what} {_kind(value)} where a list of records is declared.", _CHECK_RECORDS)
 
-    def _paths(self) -> list[tuple[str, ...]]:
-        """All paths that are looked at."""
-        paths = [*self._fields.values(), *([self._path] if self._path else [])]
-        if self._error_when is not None:
-            return [*paths, self._error_when]
-        first_keys = {path[0] for path in paths}
-        return paths + [(name,) for name in (_ERRORS, _ERROR) if name not in first_keys]
-
     def _type(self) -> Any:
         if not self._path:
             return list[msgspec.Raw]
         tree: dict[str, Any] = {}
-        for path in self._paths():
+        for path in self._paths:
             node = tree
             for key in path[:-1]:
                 node = node.setdefault(key, {})
@@ -139,7 +136,7 @@ class Envelope:
         return _struct(tree, self._path)
 
     def _looked_up(self, decoded: Any) -> dict[tuple[str, ...], Any]:
-        return {path: _attribute_at(decoded, path) for path in self._paths()}
+        return {path: _attribute_at(decoded, path) for path in self._paths}
 
 
 def _struct(tree: Mapping[str, Any], records: tuple[str, ...] | None) -> Any:

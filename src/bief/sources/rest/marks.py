@@ -13,11 +13,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 DEFAULT_LOOKBACK_SECONDS: Final = 600.0
-_NUMBER: Final = re.compile(r"-?\d{1,38}(\.\d{1,38})?")
+_NUMBER: Final = re.compile(r"-?\d{1,38}(\.\d{1,38})?", re.ASCII)
 _TIME: Final = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)"
     r"(?P<clock>(?P<t>[T ])\d\d:\d\d(?::\d\d)?(?:[.,](?P<fraction>\d{1,18}))?)?"
-    r"(?P<zone>\s?Z|[+-]\d\d:?(?:\d\d)?)?"
+    r"(?P<zone>\s?Z|[+-]\d\d:?(?:\d\d)?)?",
+    re.ASCII,
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION_DIGITS: Final = 18

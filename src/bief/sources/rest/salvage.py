@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:,"]', re.DOTALL)
+_HALF_PAIR: Final = re.compile(rb"\\u[dD][89abAB]", re.DOTALL)
 _OPENING: Final = (b"[", b"{")
 _CLOSING: Final = (b"]", b"}")
 _VALIDATOR: Final = msgspec.json.Decoder(msgspec.Raw)
@@ -55,7 +56,8 @@ def _problem(text: bytes) -> str:
     except UnicodeDecodeError as error:
         return f"byte 0x{text[error.start]:02x} at {error.start} is not UTF-8"
     except msgspec.MsgspecError as error:
-        return str(error)
+        # The decoder takes the end of a text for the end of its input when the second half of a pair is missing.
+        return "half of a surrogate pair" if _HALF_PAIR.search(text) and "truncated" in str(error) else str(error)
     except RecursionError:
         return "it is nested too deeply"
     return ""

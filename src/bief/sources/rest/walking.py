@@ -87,7 +87,7 @@ class Walk:
             step = self._step(state, page)
             if page.status == NOT_FOUND:
                 self._confirm_end(state, step)
-            if step.following is not None:
+            if step.following is not None and self._pager.counts:
                 self._ask_ahead(step, window, workers)
             state = step.following
             yield step
