@@ -28,10 +28,6 @@ EXIT_CODES: Final = {"success": 0, "failed": FAILED, "partial": PARTIAL, "cancel
 
 def report(error: Exception, settings: Settings) -> int:
     """Print the error on stderr and give the exit code."""
-    clean = _cleaner(settings)
-    if isinstance(error, ProjectError):
-        _project(error, clean)
-        return USAGE
     if isinstance(error, Abort):
         say_error("cancelled.")
         return CANCELLED
@@ -39,8 +35,13 @@ def report(error: Exception, settings: Settings) -> int:
         context = getattr(error, "ctx", None)
         hint = f" Try '{context.command_path} --help'." if context is not None else ""
         message = error.format_message().strip()
-        say_error(clean(f"{message if message.endswith(('.', '?')) else f'{message}.'}{hint}"))
+        # Not redacted: it repeats what was typed just now, and must come as quickly as --help does.
+        say_error(f"{message if message.endswith(('.', '?')) else f'{message}.'}{hint}")
         return error.exit_code
+    clean = _cleaner(settings)
+    if isinstance(error, ProjectError):
+        _project(error, clean)
+        return USAGE
     if isinstance(error, BiefError):
         say_error(clean(str(error)))
         if settings.debug:

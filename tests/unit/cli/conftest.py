@@ -1,0 +1,3 @@
+from cli_fake import bief, fake
+
+__all__ = ["bief", "fake"]
