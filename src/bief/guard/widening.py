@@ -30,20 +30,28 @@ def wider(known: Any, column: Column) -> Any:
         return known
     if not pc.any(cast_column(column, known)[1]).as_py():
         return known
-    whole, scale = (_INTEGER_DIGITS, 0) if known == INTEGER else (known.precision - known.scale, known.scale)
-    needed_whole, needed_scale = _digits(column)
-    whole, scale = max(whole, needed_whole), max(scale, needed_scale)
-    steps = [step for step in (*_SCALES, scale) if step >= scale and whole + step <= _DIGITS]
-    return pa.decimal128(_DIGITS, min(steps)) if steps else known
+    old_whole, old_scale = (_INTEGER_DIGITS, 0) if known == INTEGER else (known.precision - known.scale, known.scale)
+    whole, scale = _needed(column, old_whole, old_scale)
+    # Nineteen digits are more than an integer has room for; every other type is described by its digits.
+    beyond_integer = known == INTEGER and pa.types.is_decimal(column.type)
+    if (whole, scale) == (old_whole, old_scale) and not beyond_integer:
+        return known
+    steps = [step for step in _SCALES if step >= scale and whole + step <= _DIGITS]
+    if scale == old_scale or not steps:
+        steps = [scale] if whole + scale <= _DIGITS else []
+    return pa.decimal128(_DIGITS, steps[0]) if steps else known
 
 
-def _digits(column: Column) -> tuple[int, int]:
-    """How many digits the column's numbers have at most, before the point and after it."""
-    whole = scale = 0
+def _needed(column: Column, whole: int, scale: int) -> tuple[int, int]:
+    """How many digits before and after the point hold the old numbers and all new ones that can be helped."""
+    old_whole, old_scale = whole, scale
     for value in pc.unique(column).to_pylist():
         number = None if value is None else Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        if number is not None and number.is_finite() and number:
-            exponent = number.normalize().as_tuple().exponent
-            whole = max(whole, number.adjusted() + 1)
-            scale = max(scale, -exponent if isinstance(exponent, int) else 0)
+        if number is None or not number.is_finite() or not number:
+            continue
+        exponent = int(number.normalize().as_tuple().exponent)
+        more_whole, more_scale = max(old_whole, number.adjusted() + 1), max(old_scale, -exponent)
+        # One absurd number is a misfit, and no reason to make misfits of all others.
+        if more_whole + more_scale <= _DIGITS:
+            whole, scale = max(whole, more_whole), max(scale, more_scale)
     return whole, scale
