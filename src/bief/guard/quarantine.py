@@ -74,8 +74,8 @@ def _written(value: Any, path: tuple[str, ...], shape: Shape) -> str:
         shown = ((name, member) for name, member in value if not _is_hidden((*path, name), shape))
         return f"{{{', '.join(f'{_quoted(name)}: {_written(each, (*path, name), shape)}' for name, each in shown)}}}"
     if isinstance(value, list):
-        # Below a list there are no columns.
-        return f"[{', '.join(_written(each, path, _NOTHING_HIDDEN) for each in value)}]"
+        # A list has no columns below it, but the same member may well be an object in another record.
+        return f"[{', '.join(_written(each, path, shape) for each in value)}]"
     return str(value) if isinstance(value, _Number) else _quoted(value)
 
 
@@ -85,5 +85,4 @@ def _is_hidden(path: tuple[str, ...], shape: Shape) -> bool:
     return any((rule.drop or rule.hash) and could_be(source_name, name) for name, rule in shape.columns.items())
 
 
-_NOTHING_HIDDEN: Final = Shape()
 _quoted: Callable[[Any], str] = json.dumps

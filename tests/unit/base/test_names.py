@@ -68,6 +68,12 @@ def test_7_the_name_that_is_already_spelt_so_owns_it():
     assert first != third
 
 
+def test_7_names_that_differ_only_in_case_are_the_same_also_beyond_ascii():
+    sigma, final_sigma = "\u03c3", "\u03c2"
+    assert column_names([final_sigma], known={"x": sigma})[0].startswith(f"{final_sigma}_")
+    assert column_names([final_sigma], known={"x": "y"}) == [final_sigma]
+
+
 def test_7_a_name_given_earlier_stays_with_its_column():
     assert column_names(["id", "ID"], known={"ID": "id"})[1] == "id"
     assert column_names(["id", "ID"], known={"ID": "id"})[0].startswith("id_")

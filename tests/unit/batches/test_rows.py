@@ -204,6 +204,12 @@ def test_51_a_nul_character_is_read_and_left_to_the_contract(no_strict_way):
     assert columns_of(read(b'{"a": "x\\u0000y"}')) == {"a": ["x\x00y"]}
 
 
+@pytest.mark.parametrize("record", [b'{"a": "\xff"}', b'{"\xff": "x"}', b'{"a": "x", "b": ["\xff"]}'])
+def test_12_invalid_utf8_is_seen_wherever_it_is(record):
+    outcome = read(b'{"a": "y", "b": ["z"]}', record)
+    assert [(row.rule, row.origin) for row in outcome.rejected] == [("invalid_json", "record 2")]
+
+
 def test_12_invalid_utf8_is_rejected_with_its_bytes_in_sight():
     outcome = read(b'{"a": "\xff"}', b'{"a": ["\xc3"]}', '{"a": "é"}'.encode())
     assert columns_of(outcome) == {"a": ["é"]}

@@ -153,6 +153,7 @@ def test_13_51_a_nul_character_is_refused_where_it_cannot_be_stored(column, is_r
         (MONEY, [Decimal("1.555")], pa.decimal128(38, 9)),
         (MONEY, [10**16], pa.decimal128(38, 2)),
         (MONEY, [10**28 + Decimal(0)], pa.decimal128(38, 2)),
+        (pa.decimal128(36, 2), [Decimal("1.5555")], pa.decimal128(38, 4)),
         (pa.decimal128(38, 9), [0.12345678901], pa.decimal128(38, 9)),
         (pa.decimal128(38, 0), [1.5], pa.decimal128(38, 0)),
         (INTEGER, [5.0], INTEGER),

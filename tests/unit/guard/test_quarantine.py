@@ -36,6 +36,12 @@ def test_hidden_members_go_and_the_rest_keeps_its_digits():
     assert raw_after(raw, a=DROP).raw == '{"ID": "x", "n": null, "t": true}'
 
 
+def test_hidden_members_go_also_where_their_object_is_in_a_list():
+    assert (
+        raw_after('{"cards": [{"number": 1, "year": 2}, 3]}', cards__number=DROP).raw == '{"cards": [{"year": 2}, 3]}'
+    )
+
+
 def test_45_of_a_duplicate_key_both_are_hidden_and_others_stay_both():
     assert raw_after('{"a": 1, "b": 2, "a": 3, "b": 4}', a=DROP).raw == '{"b": 2, "b": 4}'
 
