@@ -82,12 +82,14 @@ class ScriptedApi:
     script: Callable[[Asked], Reply]
     tls: ssl.SSLContext | None = None
     asked: list[Asked] = field(default_factory=list)
+    port: int = 0
     _listener: socket.socket = field(init=False)
     _connections: list[socket.socket] = field(default_factory=list)
     _closed: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -98,10 +100,6 @@ class ScriptedApi:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
-
-    @property
-    def port(self) -> int:
-        return self._listener.getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -125,7 +123,8 @@ class ScriptedApi:
             threading.Thread(target=self._serve, args=(sock, len(self._connections)), daemon=True).start()
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        with contextlib.suppress(OSError):
+        # ValueError: what came is no HTTP.
+        with contextlib.suppress(OSError, ValueError):
             if self.tls:
                 sock = self.tls.wrap_socket(sock, server_side=True)
             with sock, sock.makefile("rb") as reader:

@@ -6,6 +6,7 @@ proxies, certificates and the completeness of the body are settled here.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 import time
@@ -32,6 +33,9 @@ from bief.ports.runtime import Runtime
 USER_AGENT: Final = f"bief/{version('bief')}"
 _READ_BYTES: Final = 1 << 18
 _RETRY_LATER: Final = "Bief tries again by itself; if it stays, check the network and the server."
+
+# Its messages hold whole URLs, keys in the query included; what is worth telling is in our events and errors.
+logging.getLogger("urllib3").propagate = False
 
 
 class HttpLimits(Closed):

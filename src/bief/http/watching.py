@@ -115,7 +115,13 @@ class SurplusReader(io.BufferedReader):
     """The reading end of a connection; looks, when it is closed, whether bytes are left that no answer declared."""
 
     surplus = False
+    at_end = False
     _socket: socket.socket | None = None
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        self.at_end = not line
+        return line
 
     def belongs_to(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -150,10 +156,17 @@ class _Answer(http.client.HTTPResponse):
         self.fp.close()
         reader = SurplusReader(sock.makefile("rb", buffering=0), 1 << 16)
         reader.belongs_to(sock)
-        self.fp = reader
+        self.fp = self._reader = reader
         exchange: Exchange | None = getattr(_current, "exchange", None)
         if exchange is not None:
             exchange.reader = reader
+
+    def begin(self) -> None:
+        super().begin()
+        # The standard library takes the end of the connection for the end of the headers, and drops all headers
+        # after one that it cannot read: Content-Length may be among them.
+        if self._reader.at_end or self.headers.defects:
+            raise http.client.HTTPException("the headers are cut short or damaged")
 
 
 def _runs_over(sock: Any, *, copied: bool = False) -> None:
