@@ -11,7 +11,7 @@ import time
 import pytest
 
 CANARY = "canary-e1b6c0d4"
-HEAVY = ("pyarrow", "sqlalchemy", "duckdb", "rich", "pydantic", "yaml", "bief.assemble")
+HEAVY = ("pyarrow", "sqlalchemy", "duckdb", "rich", "yaml", "bief.assemble")
 
 
 def started(*arguments, cwd, **environment):

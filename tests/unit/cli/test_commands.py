@@ -99,7 +99,7 @@ def test_a_failed_stream_is_explained_with_what_to_do(fake, bief):
 
 
 def test_check_says_what_is_there(fake, bief):
-    assert bief("check")[:2] == (0, "demo: bief.yaml is valid (2 pipelines, 1 destinations)\n")
+    assert bief("check")[:2] == (0, "demo: bief.yaml is valid (2 pipelines, 1 destination)\n")
 
 
 def test_check_reaches_everything_when_asked(fake, bief):

@@ -32,7 +32,7 @@ def check(
     try:
         with opened(context, project) as bief:
             found = bief.check_connections() if connect else []
-            counts = f"{len(bief.pipelines())} pipelines, {len(bief.destinations())} destinations"
+            counts = f"{_counted(bief.pipelines(), 'pipeline')}, {_counted(bief.destinations(), 'destination')}"
             name = bief.name
     except ProjectError as error:
         if not as_json:
@@ -52,3 +52,7 @@ def check(
             )
     if not ok:
         raise typer.Exit(FAILED)
+
+
+def _counted(names: list[str], word: str) -> str:
+    return f"{len(names)} {word}" + ("" if len(names) == 1 else "s")
