@@ -92,7 +92,8 @@ class DuckdbDestination(SqlDestination):
             raise DestinationRefused("only a query can be asked here.", where=self.name, do="Begin with SELECT.")
         with self._file.reading() as cursor, self._deadline(cursor), speaking(self._path):
             result = cursor.execute(statements[0])
-            return result.to_arrow_table() if max_rows is None else result.to_arrow_table().slice(0, max_rows)
+            found: pa.Table = result.to_arrow_table()
+            return found if max_rows is None else found.slice(0, max_rows)
 
     def close(self) -> None:
         """See `ports.destination.Destination.close`. Other processes can open the file afterwards."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal
 
 import pyarrow as pa
@@ -99,13 +99,12 @@ class PostgresDestination(SqlDestination):
                 "only a query can be asked here.", where=self.name, do="Begin with SELECT, WITH, VALUES or TABLE."
             )
         timeout = f"{round(self._options.query_timeout_seconds * 1000)}"
-        with contextlib.closing(self._server.connect()) as connection, self._server.speaking():
-            with connection.cursor() as cursor:
-                cursor.execute("BEGIN TRANSACTION READ ONLY")
-                cursor.execute("SELECT set_config('statement_timeout', $1, true)", (timeout,))
-                cursor.execute(f"SET LOCAL search_path TO {self._dialect.quote(self._options.schema_)}, public")
-                cursor.execute(sql.strip().rstrip(";"))
-                return plain_numbers(_taken(cursor.fetch_record_batch(), max_rows))
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.execute("SELECT set_config('statement_timeout', $1, true)", (timeout,))
+            cursor.execute(f"SET LOCAL search_path TO {self._dialect.quote(self._options.schema_)}, public")
+            cursor.execute(sql.strip().rstrip(";"))
+            return plain_numbers(_taken(cursor.fetch_record_batch(), max_rows))
 
     def close(self) -> None:
         """See `ports.destination.Destination.close`. Loaders close their own connections."""
@@ -117,10 +116,19 @@ class PostgresDestination(SqlDestination):
         return frozenset(str(row[0]) for row in self._read_rows(_RELATIONS, self._options.schema_))
 
     def _read_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with contextlib.closing(self._server.connect()) as connection, self._server.speaking():
-            with connection.cursor() as cursor:
-                cursor.execute(sql, values or None)
-                return list(cursor.fetchall())
+        with self._cursor() as cursor:
+            cursor.execute(sql, values or None)
+            return list(cursor.fetchall())
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """A cursor of a connection of its own, outside any load."""
+        with (
+            contextlib.closing(self._server.connect()) as connection,
+            self._server.speaking(),
+            connection.cursor() as cursor,
+        ):
+            yield cursor
 
     def _words(self) -> Mapping[str, str]:
         return {"schema": self._dialect.quote(self._options.schema_)}

@@ -6,7 +6,7 @@ Called by `sql.loading` inside its transactions; says the sentences of `sql.stat
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -235,6 +235,6 @@ def _moment(value: Any) -> datetime | None:
     return moment.astimezone(UTC) if isinstance(moment, datetime) else None
 
 
-def _texts(values: Any) -> pa.Array:
+def _texts(values: Iterable[str]) -> Any:
     # PostgreSQL holds no NUL in text: a rejected record may be rejected for just that, and must still be kept.
     return pa.array([value.replace("\x00", "\\u0000") for value in values], pa.string())

@@ -67,9 +67,8 @@ class Dialect:
     def type_sql(self, arrow_type: pa.DataType) -> str:
         """What the database calls a type."""
         name = name_of(arrow_type)
-        if not name.startswith("decimal"):
-            return self.types[name]
-        return f"{self.types['decimal']}({arrow_type.precision},{arrow_type.scale})"
+        head, _, arguments = name.partition("(")
+        return f"{self.types[head]}({arguments}" if arguments else self.types[head]
 
     def type_of(self, declared: str) -> pa.DataType | None:
         """The type that a name in the catalog stands for; None if Bief has no name for it."""

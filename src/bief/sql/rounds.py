@@ -44,7 +44,8 @@ class Round:
             return cls(position, None, rebuilding, _table_schema(tables, target))
         if not rebuild and not lost and target.mode != "replace":
             # A table dropped by hand, or another table than before, needs all rows again and not only the latest.
-            return cls(None if gone else old.position, None, False, _table_schema(tables, target))
+            position = None if gone else old.position
+            return cls(position, None, rebuilding=False, schema=_table_schema(tables, target))
         rebuilding = rebuild or (lost and old.rebuilding)
         staging = staging_name(target.table, max_bytes=tables.max_identifier_bytes)
         return cls(None, staging, rebuilding, None if rebuilding else _table_schema(tables, target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from decimal import Decimal
 
 import pyarrow as pa
@@ -53,7 +54,7 @@ def test_a_widened_column_keeps_its_values(place: Place, steps: list[pa.DataType
     first = pa.schema([("id", INTEGER), ("amount", steps[0])])
     last = pa.schema([("id", INTEGER), ("amount", steps[-1])])
     value = 6.25 if steps[-1] == FLOAT else Decimal("6.25")
-    widenings = [WidenColumn("amount", old, new) for old, new in zip(steps, steps[1:], strict=False)]
+    widenings = [WidenColumn("amount", old, new) for old, new in itertools.pairwise(steps)]
     start = 5 if steps[0] == INTEGER else Decimal(5)
     schema = committed(
         place,

@@ -140,7 +140,7 @@ def test_streams_load_at_the_same_time(place: Place):
                 for step in range(5):
                     end = step == 4
                     loader.commit(load(rows(step * 10, step * 10 + 10), step, complete=end))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a thread's error is shown by the assert
             failed.append(error)
 
     threads = [threading.Thread(target=work, args=(stream,)) for stream in streams]
@@ -159,7 +159,7 @@ def test_prepare_by_several_at_once(bare_place: Place):
     def work() -> None:
         try:
             bare_place.open().prepare()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a thread's error is shown by the assert
             failed.append(error)
 
     if bare_place.kind == "duckdb":

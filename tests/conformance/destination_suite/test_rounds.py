@@ -166,7 +166,7 @@ def test_readers_see_the_old_rows_or_the_new_ones(place: Place):
                     f"SELECT count(*) AS n, min(name) AS a, max(name) AS b FROM {place.table('orders')}"
                 )
                 seen.add(tuple(found.to_pylist()[0].values()))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a thread's error is shown by the assert
                 errors.append(error)
 
     watcher = threading.Thread(target=poll)

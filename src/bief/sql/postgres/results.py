@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,10 +20,10 @@ def plain_numbers(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _plain(column: Any) -> Any:
     if not isinstance(column.type, pa.OpaqueType):
         return column
-    texts = column.cast(column.type.storage_type)
+    texts: Any = column.cast(column.type.storage_type)
     if column.type.type_name != "numeric" or not pa.types.is_string(texts.type):
         return texts
     fraction = pc.max(pc.utf8_length(pc.replace_substring_regex(texts, r"^[^.]*\.?", ""))).as_py() or 0

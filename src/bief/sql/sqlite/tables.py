@@ -35,10 +35,8 @@ class SqliteTables(Tables):
             )
         again = [str(row[0]) for row in session.rows(_MADE_BY_HAND, table.name)]
         columns = session.rows(_COLUMNS, table.name)
-        definitions, values, key = [], [], []
-        for name, declared, not_null, default, place in sorted(columns, key=lambda row: int(row[4])):
-            if place:
-                key.append(dialect.quote(str(name)))
+        key = [dialect.quote(str(row[0])) for row in sorted(columns, key=lambda row: int(row[4])) if row[4]]
+        definitions, values = [], []
         for name, declared, not_null, default, _ in columns:
             column = dialect.quote(str(name))
             arrow_type, value = types.get(str(name), (None, column))

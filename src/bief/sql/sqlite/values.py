@@ -28,9 +28,9 @@ def arrow_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table
     return pa.Table.from_arrays(columns, names=list(names))
 
 
-def _bound(column: pa.Array) -> list[Any]:
+def _bound(column: Any) -> list[Any]:
     kind = column.type
-    if isinstance(kind, pa.ExtensionType) or isinstance(kind, pa.BaseExtensionType):
+    if isinstance(column, pa.ExtensionArray):
         return list(column.storage.to_pylist())
     if pa.types.is_decimal(kind):
         return [None if value is None else format(value, "f") for value in column.to_pylist()]
@@ -43,7 +43,7 @@ def _bound(column: pa.Array) -> list[Any]:
     return list(column.to_pylist())
 
 
-def _column(values: list[Any]) -> pa.Array:
+def _column(values: list[Any]) -> Any:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
