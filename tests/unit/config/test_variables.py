@@ -138,7 +138,7 @@ def test_nothing_prints_a_value(load, head):
 
 def test_an_early_error_knows_secrets_by_their_names(tmp_path):
     (tmp_path / ".env").write_text(f"DB_PASSWORD={CANARY}-file\nPLAIN=harmless\n")
-    redactor = redactor_of(tmp_path, {"API_KEY": CANARY, "PWD": "/home/me", "HOME": "/home/you"})
-    shown = redactor.clean(f"{CANARY} {CANARY}-file harmless /home/me /home/you")
+    redactor = redactor_of(tmp_path, {"API_KEY": CANARY, "PWD": "/folder/me", "HOME": "/folder/you"})
+    shown = redactor.clean(f"{CANARY} {CANARY}-file harmless /folder/me /folder/you")
     assert CANARY not in shown
-    assert shown.endswith("harmless /home/me /home/you")
+    assert shown.endswith("harmless /folder/me /folder/you")
