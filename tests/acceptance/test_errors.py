@@ -108,7 +108,7 @@ def test_a_record_path_that_is_not_there(shop):
     assert code == 1
     for step in receipt["steps"]:
         assert is_one_paragraph_with_advice(step["error"])
-        assert "'data'" in step["error"]
+        assert "`data`" in step["error"]
         assert "items" in step["error"]  # what is there instead
     assert set(shop.positions().values()) == {None}
 
