@@ -27,6 +27,7 @@ from bief.batches.parsing import below_exact
 from bief.batches.schema import FLOAT, INTEGER, JSON, TEXT
 
 _BLOCK_BYTES: Final = 4 * 2**20
+_SAMPLED_RECORDS: Final = 500
 _NULL: Final = b"null"
 
 
@@ -83,11 +84,12 @@ class NativeReader:
 
     def _parsed(self, joined: bytes, texts: Sequence[bytes]) -> Any:
         """The batch as pyarrow reads it, without timestamps; None if it refuses."""
-        options = arrow_json.ReadOptions(
-            # In the first batch, threads would give the columns an order by chance.
-            use_threads=not self._is_first,
-            block_size=max(_BLOCK_BYTES, 2 * max(map(len, texts))),
-        )
+        if self._is_first:
+            # A few records tell nearly all text columns, so that the whole is seldom parsed twice.
+            self._is_first = False
+            sample = texts[:_SAMPLED_RECORDS]
+            self._parsed(b"\n".join(sample), sample)
+        options = arrow_json.ReadOptions(block_size=max(_BLOCK_BYTES, 2 * max(map(len, texts))))
         has_newlines = joined.count(b"\n") != len(texts) - 1
         hints = dict(self._hints)
         table = _parse(joined, hints, options, has_newlines=has_newlines)
@@ -97,7 +99,9 @@ class NativeReader:
         if table is None:
             return None
         leaves = dict(_leaves(table, self._columns))
-        self._columns.learn(path for path, column in leaves.items() if column.null_count < len(column))
+        filled = [path for path, column in leaves.items() if column.null_count < len(column)]
+        # Blocks are parsed in threads, which give new columns an order by chance.
+        self._columns.learn(sorted(filled) if len(joined) > options.block_size else filled)
         as_texts = {path: TEXT for path, column in leaves.items() if pa.types.is_timestamp(column.type)}
         decimals = {path: to for path, column in leaves.items() if (to := self._decimal(path, column.type)) is not None}
         if as_texts or decimals:
@@ -108,7 +112,6 @@ class NativeReader:
             hints |= as_texts
             table = table or _parse(joined, hints, options, has_newlines=has_newlines)
         self._hints = hints
-        self._is_first = False
         return table
 
     def _decimal(self, path: Path, arrow_type: pa.DataType) -> pa.DataType | None:
