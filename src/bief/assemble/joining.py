@@ -5,25 +5,30 @@ Called by `assemble.project`. Connectors are found by their kind in the registry
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bief.config.closed import secrets_in
+from bief.config.document import Document
 from bief.config.json_schema import project_schema
 from bief.config.loading import ProjectFile
 from bief.config.problems import problems_of
-from bief.config.project import Connection
 from bief.errors import Problem, ProjectError
 from bief.guard.budget import Budget
 from bief.ports import registry
-from bief.ports.destination import Destination
+from bief.ports.destination import Destination, DestinationClass
 from bief.ports.runtime import Runtime
-from bief.ports.source import Source
+from bief.ports.source import Source, SourceClass
 from bief.run.plan import Pipeline, StreamLoad
+
+_KINDS: Final[dict[str, tuple[Callable[[str], SourceClass | DestinationClass], Callable[[], list[str]]]]] = {
+    "sources": (registry.source_class, registry.source_kinds),
+    "destinations": (registry.destination_class, registry.destination_kinds),
+}
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,31 @@ class Joined:
     pipelines: dict[str, Pipeline]
 
 
+def option_problems(document: Document) -> list[Problem]:
+    """What is wrong with the options of all connectors, in a file that may be wrong in other ways too."""
+    problems = list[Problem]()
+    for section in ("sources", "destinations"):
+        declared = document.data.get(section)
+        for name, options in declared.items() if isinstance(declared, dict) else ():
+            if isinstance(options, dict) and isinstance(options.get("type"), str):
+                with _collected(problems):
+                    _options(document, section, name, options)
+    return problems
+
+
 def join(file: ProjectFile, runtime: Runtime) -> Joined:
     """Make every connector and join the pipelines. Raises ProjectError with all problems of all of them."""
     project, problems = file.project, list[Problem]()
     joined = Joined({}, {}, {})
-    for name, options in project.sources.items():
+    for name, source in project.sources.items():
         with _collected(problems):
-            joined.sources[name] = _connector(file, runtime, "sources", name, options)
-    for name, options in project.destinations.items():
+            options = _options(file.document, "sources", name, {"type": source.type, **source.options})
+            joined.sources[name] = registry.source_class(source.type)(name, _known(options, runtime), runtime)
+    for name, destination in project.destinations.items():
         with _collected(problems):
-            joined.destinations[name] = _connector(file, runtime, "destinations", name, options)
+            options = _options(file.document, "destinations", name, {"type": destination.type, **destination.options})
+            made = registry.destination_class(destination.type)
+            joined.destinations[name] = made(name, _known(options, runtime), runtime)
     for name, declared in project.pipelines.items():
         if declared.source in joined.sources and declared.destination in joined.destinations:
             with _collected(problems):
@@ -54,28 +74,27 @@ def join(file: ProjectFile, runtime: Runtime) -> Joined:
     return joined
 
 
-def _connector(
-    file: ProjectFile, runtime: Runtime, section: Literal["sources", "destinations"], name: str, options: Connection
-) -> Any:
-    document = file.document
+def _options(document: Document, section: str, name: str, options: Mapping[str, Any]) -> BaseModel:
+    """The options of one connector, read by its own model. Raises ProjectError."""
+    find, kinds = _KINDS[section]
     try:
-        found: Any = (
-            registry.source_class(options.type) if section == "sources" else registry.destination_class(options.type)
-        )
+        model = find(options["type"]).Options
     except KeyError:
-        kinds = registry.source_kinds() if section == "sources" else registry.destination_kinds()
+        what = f"{section}.{name}.type: there is no type '{options['type']}'."
         line = document.line_of((section, name, "type"))
-        what = f"{section}.{name}.type: there is no type '{options.type}'."
-        raise ProjectError(
-            [Problem(document.file, line, what, f"The types of {section} are {', '.join(kinds)}.")]
-        ) from None
+        advice = f"The types of {section} are {', '.join(kinds())}."
+        raise ProjectError([Problem(document.file, line, what, advice)]) from None
     try:
-        validated = found.Options.model_validate({"type": options.type, **options.options})
+        return model.model_validate(options)
     except ValidationError as error:
         raise ProjectError(problems_of(error, document, (section, name))) from None
-    for secret in secrets_in(validated):
+
+
+def _known(options: BaseModel, runtime: Runtime) -> BaseModel:
+    """The same options, once their secrets are known to the redactor."""
+    for secret in secrets_in(options):
         runtime.redactor.learn(secret)
-    return found(name, validated, runtime)
+    return options
 
 
 def _pipeline(file: ProjectFile, name: str, joined: Joined) -> Pipeline:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 
 import pyarrow as pa
 
-from bief.assemble.joining import join
+from bief.assemble.joining import join, option_problems
 from bief.base.events import Events, Subscriber
 from bief.base.secrets import Redactor
 from bief.batches.batch import ROW_NUMBER, RejectedRow
@@ -23,7 +23,7 @@ from bief.batches.shaping import shape
 from bief.config.loading import ProjectFile, load_project
 from bief.errors import BiefError, Problem, ProjectError
 from bief.guard.contract import fit
-from bief.guard.quarantine import rejected_rows
+from bief.guard.quarantine import rejected_rows, without_hidden
 from bief.observe.logs import LogFile
 from bief.ports.destination import Destination
 from bief.ports.runtime import Runtime
@@ -76,7 +76,7 @@ class Project:
     @classmethod
     def load(cls, folder: Path | str) -> Project:
         """The project in that folder. Raises ProjectError with every problem that can be seen without I/O."""
-        return cls(load_project(Path(folder)))
+        return cls(load_project(Path(folder), also=option_problems))
 
     def pipelines(self) -> list[str]:
         return list(self._joined.pipelines)
@@ -97,8 +97,6 @@ class Project:
         Setting `stop` ends the run after the batches being committed. Raises AlreadyRunning, ProjectError, RunError.
         """
         joined = selected(self._pipeline(pipeline), select)
-        for subscriber in subscribers:
-            self._events.subscribe(subscriber)
         runner = Runner(
             store=self._store,
             leases=Leases(self._store),
@@ -108,8 +106,7 @@ class Project:
             redactor=self.redactor,
         )
         run_id = runner.new_run_id()
-        with LogFile(self.log_path(run_id), self.redactor) as log:
-            self._events.subscribe(log)
+        with LogFile(self.log_path(run_id), self.redactor) as log, self._events.heard_by(log, *subscribers):
             return runner.run(joined, run_id, full_refresh=full_refresh)
 
     def plan(self, pipeline: str) -> Plan:
@@ -121,7 +118,8 @@ class Project:
         load = selected(self._pipeline(pipeline), [stream]).loads[0]
         batch = self._pipeline(pipeline).source.sample(stream, rows)
         fitted = fit(shape(batch.rows, load.stream.shape), None, load.stream.shape, load.stream.primary_key)
-        rejected = [*batch.rejected, *rejected_rows(fitted.misfits, batch.provenance, load.stream.shape)]
+        unreadable = [without_hidden(row, load.stream.shape) for row in batch.rejected]
+        rejected = [*unreadable, *rejected_rows(fitted.misfits, batch.provenance, load.stream.shape)]
         numbers: list[Any] = batch.rows.column(ROW_NUMBER).to_pylist()[:rows]
         return Preview(
             stream=stream,

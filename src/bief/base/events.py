@@ -7,7 +7,8 @@ batch, never per row. `seconds` are durations; `at` is wall time in UTC.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -175,6 +176,17 @@ class Events:
     def subscribe(self, subscriber: Subscriber) -> None:
         with self._lock:
             self._subscribers.append(subscriber)
+
+    @contextmanager
+    def heard_by(self, *subscribers: Subscriber) -> Iterator[None]:
+        """These subscribers hear what is emitted inside the `with` block."""
+        for subscriber in subscribers:
+            self.subscribe(subscriber)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._subscribers = [known for known in self._subscribers if known not in subscribers]
 
     def emit(self, event: Event) -> None:
         with self._lock:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Float, literal_column, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from bief.errors import AlreadyRunning
 from bief.state.records import leases
@@ -101,7 +101,8 @@ class Leases:
             connection.execute(update(leases).where(*_held_by(lease)).values(run_id=None, owner=None, expires_at=0.0))
 
     def _take(self, connection: Connection, pipeline: str, run_id: str) -> Lease | None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        # By name, since the PostgreSQL dialect brings all its drivers' modules along.
+        dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
         values = {"run_id": run_id, "owner": asdict(self._owner), "expires_at": self._now + LEASE_SECONDS}
         take = (
             dialect.insert(leases)
