@@ -1,0 +1,88 @@
+"""Sources for the conformance suite: each offer is one stream of one kind of source, and what it must give.
+
+A new kind of source adds its offers to `OFFERS`; the tests of `conformance/source_suite` need nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rest_sources import rest
+from scripted_api import Asked, Reply, ScriptedApi, reply
+
+from bief.ports.runtime import Runtime
+from bief.ports.source import Source
+
+CANARY = "canary-of-a-secret"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An open source, one of its streams, and the values of the column `id` that a full read gives, in order."""
+
+    source: Source
+    stream: str
+    ids: Sequence[Any]
+
+
+Opening = Callable[[Runtime], contextlib.AbstractContextManager[Offer]]
+ROWS = 37
+
+
+def _api(asked: Asked) -> Reply:
+    """Parents at /parents, changes at /changes; everywhere else a list, by page or by cursor, also below a parent."""
+    rows = [{"id": number, "u": f"2026-01-{number % 28 + 1:02}"} for number in range(ROWS)]
+    if asked.path == "/changes":
+        rows = [
+            {"id": 1, "operation": "update", "u": "2026-02-01"},
+            {"id": 2, "operation": "delete", "u": "2026-02-02"},
+        ]
+    elif asked.path == "/parents":
+        rows = [{"id": number} for number in range(5)]
+    elif asked.path.startswith("/of/"):
+        rows = [{"id": int(asked.path.split("/")[2]) * 100 + number} for number in range(7)]
+    size = int(asked.query.get("limit", "4"))
+    start = (int(asked.query["page"]) - 1) * size if "page" in asked.query else int(asked.query.get("after", "0"))
+    more = start + size < len(rows)
+    return reply({"items": rows[start : start + size], "more": more, "next": start + size if more else None})
+
+
+_PAGE = {"type": "page", "size_param": "limit", "size": 4}
+_CURSOR = {"type": "cursor", "cursor_param": "after", "next_cursor": "next", "has_more": "more"}
+_FEED = {"path": "/changes", "since_param": "since", "time": "u", "details": {"param": "ids"}, "pagination": _CURSOR}
+
+
+def _rest(streams: dict[str, Any], ids: Sequence[Any]) -> Opening:
+    @contextlib.contextmanager
+    def opened(runtime: Runtime) -> Iterator[Offer]:
+        auth = {"type": "api_key", "key": CANARY, "param": "key"}
+        options = {**streams, "offered": {"batch_rows": 5, "primary_key": "id", **streams["offered"]}}
+        with ScriptedApi(_api) as api, rest(api, streams=options, runtime=runtime, auth=auth) as source:
+            yield Offer(source, "offered", ids)
+
+    return opened
+
+
+_ALL = range(ROWS)
+OFFERS: dict[str, Opening] = {
+    "rest, by page": _rest({"offered": {"path": "/list", "pagination": _PAGE}}, _ALL),
+    "rest, by cursor": _rest({"offered": {"path": "/list", "pagination": _CURSOR}}, _ALL),
+    "rest, incremental": _rest(
+        {"offered": {"path": "/list", "pagination": _CURSOR, "incremental": {"cursor": "u"}}}, _ALL
+    ),
+    "rest, change feed": _rest({"offered": {"path": "/list", "pagination": _CURSOR, "change_feed": _FEED}}, _ALL),
+    "rest, for each": _rest(
+        {
+            "offered": {
+                "path": "/of/{parent}",
+                "pagination": _CURSOR,
+                "for_each": {"stream": "parents", "as": "parent"},
+            },
+            "parents": {"path": "/parents", "pagination": _PAGE},
+        },
+        [parent * 100 + number for parent in range(5) for number in range(7)],
+    ),
+}
