@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 
 @dataclass
 class Done:
@@ -41,16 +43,27 @@ class ProjectFolder:
             text=True,
         )
 
-    def bief(self, *words: str, code: int = 0, **more: str) -> Done:
-        process = self.start(*words, **more)
+    def finish(self, process: subprocess.Popen) -> Done:
         out, err = process.communicate(timeout=120)
-        done = Done(process.returncode, out, err)
-        assert done.code == code, f"exit code {done.code}, not {code}\n{out}\n{err}"
+        return Done(process.returncode, out, err)
+
+    def bief(self, *words: str, code: int = 0, **more: str) -> Done:
+        done = self.finish(self.start(*words, **more))
+        out, err = done.out, done.err
+        assert done.code == code, f"exit code {done.code}, not {code}\n{out[-1500:]}\n{err[-1500:]}"
         return done
 
     def run(self, code: int = 0, **more: str) -> dict[str, Any]:
         """One run of the only pipeline; its receipt."""
         return self.bief("run", "--json", code=code, **more).json
+
+    def duckdb(self, sql: str) -> list[dict[str, Any]]:
+        """Ask the only DuckDB file of the folder without Bief: quick, and a second witness."""
+        [file] = self.folder.glob("*.duckdb")
+        with duckdb.connect(str(file), read_only=True) as connection:
+            cursor = connection.execute(sql)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         return self.bief("query", sql, "--json").json

@@ -221,7 +221,7 @@ def test_in_a_projects_folder_each_start_is_a_day(tmp_path):
     for days in (0, 1, 2):
         with running("accounting", "--records", 10_000, folder=tmp_path) as simulator:
             changes = simulator.every("/changelogs/journals", limit=100)
-            assert len(changes) == 2 * days  # one record comes and one is changed on each day
+            assert len(changes) == 3 * days  # one record comes and two are changed on each day
     assert (tmp_path / ".bief" / "simulator.json").exists()
 
 

@@ -15,19 +15,19 @@ from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-# How many of each 10,000 records a stream has: 102 pages of 100.
+# How many of each 10,000 records a stream has: 100 pages of 100.
 SHARES = {
     "customer_invoices": 1500,
     "supplier_invoices": 1000,
     "customers": 1000,
     "suppliers": 400,
     "transactions": 2500,
-    "journals": 20,
+    "journals": 100,
     "ledger_accounts": 300,
-    "ledger_entries": 3000,
-    "categories": 50,
+    "ledger_entries": 2800,
+    "categories": 100,
     "products": 200,
-    "bank_accounts": 30,
+    "bank_accounts": 100,
 }
 FIRST_DAY = date(2025, 1, 1)
 MAX_CACHED_RECORDS = 300_000
