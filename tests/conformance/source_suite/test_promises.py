@@ -53,13 +53,10 @@ def test_every_record_is_accounted_for_and_can_be_found_again(offer):
     for batch in offer.source.read(offer.stream, None):
         assert batch.read == batch.rows.num_rows + len(batch.rejected)
         assert batch.rows.schema.field(ROW_NUMBER).type == pa.int64()
-        for number, key in (
-            zip(*(batch.rows.column(name).to_pylist() for name in (ROW_NUMBER, "id")), strict=True)
-            if (batch.rows.num_rows)
-            else ()
-        ):
-            assert json.loads(batch.provenance.raw(number))["id"] == key
-            assert batch.provenance.origin(number)
+        if batch.rows.num_rows:
+            numbers, keys = (batch.rows.column(name).to_pylist() for name in (ROW_NUMBER, "id"))
+            assert [json.loads(batch.provenance.raw(number))["id"] for number in numbers] == keys
+            assert all(batch.provenance.origin(number) for number in numbers)
 
 
 def test_keys_are_columns(offer):
@@ -125,7 +122,7 @@ def test_several_threads_may_read(offer):
     for thread in threads:
         thread.join(30)
 
-    assert found == dict.fromkeys(range(3), list(offer.ids))
+    assert found == {number: list(offer.ids) for number in range(3)}
 
 
 def test_check_and_close(offer):
