@@ -15,7 +15,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import click
+import typer
 from pydantic import BaseModel
 
 from bief.cli.main import COMMANDS, application, load_command
@@ -34,8 +34,8 @@ _PROJECT_FILE = """# The project file
 
 Everything that Bief knows about a project stands in `bief.yaml`. An unknown key is an error with its line and the
 nearest known key. `${NAME}` takes a value from the environment or from `.env` beside the file, `${NAME:-text}` has a
-default, `$${` is a plain `${`. Two things are said once for a source and hold for all its streams; a stream may say
-them again for itself.
+default, `$${` is a plain `${`. What is declared for a source or a pipeline holds for all its streams; a stream may
+declare it again for itself.
 """
 _COMMAND_LINE = """# The command line
 
@@ -61,18 +61,28 @@ def _model(
     title: str, schema: dict[str, Any], *, level: int = 2, skip: frozenset[str] | set[str] = frozenset()
 ) -> Iterator[str]:
     """A heading, what the model is, a table of its keys, and the same for the models inside it."""
-    yield f"\n{'#' * level} {title}\n\n{_flowing(schema.get('description', ''))}\n\n{_table(schema)}"
-    for name, inner in schema.get("$defs", {}).items():
+    definitions = schema.get("$defs", {})
+    yield f"\n{'#' * level} {title}\n\n{_flowing(schema.get('description', ''))}\n\n{_table(schema, definitions)}"
+    for name, inner in definitions.items():
         if name not in skip and "properties" in inner:
-            yield f"\n{'#' * (level + 1)} {_label(name)}\n\n{_flowing(inner.get('description', ''))}\n\n{_table(inner)}"
+            heading = f"{'#' * (level + 1)} {_label(name)}"
+            yield f"\n{heading}\n\n{_flowing(inner.get('description', ''))}\n\n{_table(inner, definitions)}"
 
 
-def _table(schema: dict[str, Any]) -> str:
+def _described(field: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """What the model of a field says about itself, where the field adds nothing."""
+    named: dict[str, Any] = definitions.get(field.get("$ref", "").rpartition("/")[2], {})
+    return str(named.get("description", ""))
+
+
+def _table(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     rows = ["| key | value | default | meaning |\n|---|---|---|---|\n"]
     for key, field in schema.get("properties", {}).items():
         default = "required" if key in schema.get("required", []) else _default(field.get("default"))
         examples = ", ".join(f"`{_written(example)}`" for example in field.get("examples", []))
-        meaning = _flowing(field.get("description", "")) + (f" Examples: {examples}." if examples else "")
+        meaning = _flowing(field.get("description") or _described(field, definitions)) + (
+            f" Examples: {examples}." if examples else ""
+        )
         rows.append(f"| `{key}` | {_cell(_kind(field))} | {_cell(default)} | {_cell(meaning)} |\n")
     return "".join(rows)
 
@@ -80,7 +90,8 @@ def _table(schema: dict[str, Any]) -> str:
 def _kind(field: dict[str, Any]) -> str:
     """What may stand there, in words."""
     if "$ref" in field:
-        return _label(field["$ref"].rpartition("/")[2])
+        label = _label(field["$ref"].rpartition("/")[2])
+        return f"[{label}](#{label.replace(' ', '-')})"
     if "const" in field or "enum" in field:
         return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     choices = field.get("anyOf") or field.get("oneOf")
@@ -91,13 +102,13 @@ def _kind(field: dict[str, Any]) -> str:
         return f"list of {_kind(field.get('items', {}))}"
     if field.get("type") == "object":
         inner = field.get("additionalProperties")
-        return f"mapping of names to {_kind(inner)}" if isinstance(inner, dict) else "mapping"
+        return f"mapping of names to: {_kind(inner)}" if isinstance(inner, dict) else "mapping"
     return _WORDS.get(field.get("type", ""), "any value")
 
 
 def _label(name: str) -> str:
     """`PipelineStream` as "pipeline stream"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Options")).lower().replace("_", " ")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.removesuffix("Options")).lower().replace("_", " ")
 
 
 def _default(value: Any) -> str:
@@ -124,22 +135,21 @@ def command_line() -> str:
 
 def _command(command: Any, path: str) -> str:
     options = [each for each in command.params if not getattr(each, "hidden", False)]
-    with click.Context(command, info_name=path) as context:
+    with typer.Context(command, info_name=path) as context:
         usage = " ".join([path, *command.collect_usage_pieces(context)])
     lines = [f"\n## {path}\n\n```\n{usage}\n```\n\n{_flowing(command.help or '')}\n"]
     if options:
         lines.append("\n| argument | default | meaning |\n|---|---|---|\n")
         lines += [_parameter(each) for each in options]
-    examples = (command.epilog or "").replace("\b", "").strip().removeprefix("Examples:").strip("\n")
-    if examples:
-        lines.append(f"\n```\n{dedent(examples)}\n```\n")
+    shown = (command.epilog or "").replace("\b", "").strip().removeprefix("Examples:").strip("\n").split("\n\n")
+    lines += [f"\n```\n{dedent(block)}\n```\n" for block in shown if block.startswith(" ")]
     return "".join(lines)
 
 
 def _parameter(parameter: Any) -> str:
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
     if parameter.param_type_name == "argument":
-        names = f"`{parameter.human_readable_name}`"
+        names = f"`{parameter.metavar or parameter.name.upper()}`"
     shown = parameter.default if isinstance(parameter.default, int | str | Path) else None
     default = "required" if parameter.required else _default(None if shown is False else str(shown or ""))
     return f"| {names} | {_cell(default)} | {_cell(_flowing(getattr(parameter, 'help', '') or ''))} |\n"
