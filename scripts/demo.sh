@@ -6,7 +6,11 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 show() {
-    printf '\n$ bief %s\n' "$*"
+    printf '\n$ bief'
+    for word in "$@"; do
+        case $word in *' '*) printf ' "%s"' "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '\n'
     "$bief" "$@"
 }
 

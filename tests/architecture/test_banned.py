@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 from codebase import PACKAGE, modules, name, scripts, tree_of
@@ -10,6 +11,7 @@ from codebase import PACKAGE, modules, name, scripts, tree_of
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers"}
 EXECUTING = {"execute", "executemany", "execute_update", "adbc_execute_query", "sql", "exec_driver_sql"}
 QUOTING = {"quote", "table"}
+EXCUSE = re.compile(r"# noqa: S608 - \w+")
 UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle"}
 UNSAFE_CALLS = {"eval", "exec", "os.system", "yaml.load", "yaml.full_load", "yaml.unsafe_load"}
 
@@ -98,8 +100,10 @@ def test_no_executescript(path):
 
 @pytest.mark.parametrize("path", modules(), ids=name)
 def test_no_value_is_glued_into_sql(path):
-    """Values are bound; names go through the quoting functions."""
-    assert glued_sql(tree_of(path)) == []
+    """Values are bound; names go through the quoting functions. Elsewhere the reason stands beside the statement."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    hits = glued_sql(tree_of(path))
+    assert [line for line in hits if not any(EXCUSE.search(text) for text in lines[line - 1 : line + 2])] == []
 
 
 @pytest.mark.parametrize("path", [*modules(), *scripts()], ids=name)
