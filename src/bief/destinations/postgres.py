@@ -100,7 +100,8 @@ class PostgresDestination(SqlDestination):
             )
         timeout = f"{round(self._options.query_timeout_seconds * 1000)}"
         with self._cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.connection.adbc_connection.set_autocommit(False)
+            cursor.execute("SET TRANSACTION READ ONLY")
             cursor.execute("SELECT set_config('statement_timeout', $1, true)", (timeout,))
             cursor.execute(f"SET LOCAL search_path TO {self._dialect.quote(self._options.schema_)}, public")
             cursor.execute(sql.strip().rstrip(";"))

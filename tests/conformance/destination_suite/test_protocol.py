@@ -83,6 +83,19 @@ def test_a_position_changed_by_hand_is_not_overwritten(place: Place):
 
 
 @pytest.mark.parametrize("point", IN_A_LOAD)
+def test_a_failure_at_any_step_of_the_first_load_leaves_nothing(place: Place, point: str):
+    first = load(rows(0, 2), 1, rejected=[RejectedRow("r", "type", "no", "{}")], complete=True)
+    with contextlib.closing(place.first.loader(target())) as loader:
+        before = contents(place)
+        failpoints.arm(f"{point}=raise")
+        with pytest.raises(failpoints.Injected):
+            loader.commit(first)
+        assert contents(place) == before
+        assert loader.commit(first).landed_before is False
+    assert place.count("_bief_steps") == 1
+
+
+@pytest.mark.parametrize("point", IN_A_LOAD)
 def test_a_failure_at_any_step_leaves_nothing(place: Place, point: str):
     second = load(rows(1, 4), 2, changes=[], rejected=[RejectedRow("r", "type", "no", "{}")], complete=True)
     with contextlib.closing(place.first.loader(target())) as loader:

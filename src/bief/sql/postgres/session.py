@@ -1,13 +1,15 @@
 """One connection to PostgreSQL, by ADBC: rows by binary COPY, sentences by prepared statements, one transaction.
 
-Implements `sql.session.Session`. The connection is in autocommit mode and transactions are begun and ended by our own
-BEGIN and COMMIT: with the driver's own, the next transaction would begin right after the last, and stand idle (with
-yesterday's `now()`) while the source is read.
+Implements `sql.session.Session`. Transactions are begun and ended through the driver, which must know of them: in its
+autocommit mode it sends a BEGIN and a COMMIT of its own around a statement with a time stamp among its parameters, and
+that COMMIT would end ours half-way. Between two loads the connection is in autocommit mode, so that no transaction
+stands idle (with yesterday's `now()`) while the source is read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,6 +39,9 @@ SELECT CASE WHEN current_setting('track_counts')::boolean AND c.relkind = 'r'
     THEN pg_stat_get_xact_tuples_inserted(c.oid) END
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2"""
 _MILLISECONDS: Final = 1000
+_SQLSTATE: Final = re.compile(r"SQLSTATE: (\w{5})")
+# An error in the middle of a result comes out of pyarrow, as one of its own or as an OSError.
+DRIVER_ERRORS: Final = (adbc_driver_manager.Error, pa.ArrowException, OSError)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Server:
     def connect(self) -> Any:
         """A connection in autocommit mode. Raises `DestinationError`."""
         with self.speaking():
-            connection = driver.connect(self._completed_url(), autocommit=True)
+            connection = driver.connect(self._completed_url(), autocommit=True)  # see the head of this file
             with connection.cursor() as cursor:
                 cursor.execute(_UTC)
                 # Not on every platform: without it the server notices a dead client a little later.
@@ -67,15 +72,17 @@ class Server:
         """Turn errors of the driver into errors of Bief; call `lost` if the connection is gone."""
         try:
             yield
-        except adbc_driver_manager.Error as error:
+        except DRIVER_ERRORS as error:
             sqlstate, message = self.read_error(error)
             if lost is not None and is_lost(sqlstate, message):
                 lost()
             raise translated(sqlstate, message, where=self.name) from None
 
-    def read_error(self, error: adbc_driver_manager.Error) -> tuple[str | None, str]:
+    def read_error(self, error: Exception) -> tuple[str | None, str]:
         """The SQLSTATE, if the server gave one, and the message without secrets."""
         sqlstate = (getattr(error, "sqlstate", None) or "").strip("\x00 ")
+        if not sqlstate and (said := _SQLSTATE.search(str(error))):
+            sqlstate = said[1]
         return sqlstate or None, self.redactor.clean(str(error))
 
     def _completed_url(self) -> str:
@@ -122,7 +129,8 @@ class PostgresSession:
     def _start(self) -> None:
         if self._connection is None:
             self._connection = self._server.connect()
-        self.run("BEGIN")
+        with self._server.speaking(self._drop):
+            self._connection.adbc_connection.set_autocommit(False)
         self.rows(
             _SETTINGS,
             _milliseconds(self._server.lock_timeout_seconds),
@@ -132,10 +140,10 @@ class PostgresSession:
 
     def commit(self) -> None:
         """An error reply is definite; no reply is a doubt, and so is any error that no server wrote."""
+        connection = self._open().adbc_connection
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute("COMMIT")
-        except adbc_driver_manager.Error as error:
+            connection.commit()
+        except DRIVER_ERRORS as error:
             sqlstate, message = self._server.read_error(error)
             if sqlstate is not None and not is_lost(sqlstate, message):
                 raise translated(sqlstate, message, where=self._server.name) from None
@@ -145,15 +153,17 @@ class PostgresSession:
                 where=self._server.name,
                 do="The ledger decides whether the load has landed: it is asked when the load is tried again.",
             ) from None
+        # The driver has begun the next transaction already. The load has landed: an error here is of no matter.
+        self._leave()
 
     def rollback(self) -> None:
         if self._connection is None:
             return
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute("ROLLBACK")
-        except adbc_driver_manager.Error:
+            self._connection.adbc_connection.rollback()
+        except DRIVER_ERRORS:
             self._drop()
+        self._leave()
 
     def rows(self, sql: str, *values: Any) -> list[Row]:
         with self._server.speaking(self._drop), self._open().cursor() as cursor:
@@ -186,6 +196,14 @@ class PostgresSession:
         self._closed = True
         self._drop()
 
+    def _leave(self) -> None:
+        """Back to autocommit mode."""
+        try:
+            if self._connection is not None:
+                self._connection.adbc_connection.set_autocommit(True)
+        except DRIVER_ERRORS:
+            self._drop()
+
     def _copy(self, table: str, rows: pa.Table, *, temporary: bool = False) -> int:
         place: dict[str, Any] = {"temporary": True} if temporary else {"db_schema_name": self._dialect.schema}
         with self._server.speaking(self._drop), self._open().cursor() as cursor:
@@ -199,7 +217,7 @@ class PostgresSession:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(adbc_driver_manager.Error):
+            with contextlib.suppress(*DRIVER_ERRORS):
                 connection.close()
 
 
