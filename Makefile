@@ -36,8 +36,8 @@ check: $(READY)  ## style, types, floors and documents; changes nothing
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 
-bench: $(READY)  ## measure against the bare database
-	@$(BIN)/python bench/run.py $(BENCH_FLAGS)
+bench: $(READY)  ## measurements, beside pinned peers
+	@scripts/bench.sh $(VENV) $(BENCH_FLAGS)
 
 docs: $(READY)  ## write the generated references again
 	$(BIN)/python scripts/generate_docs.py

@@ -205,3 +205,12 @@ def test_check_and_plan_change_nothing(project):
     assert "is valid" in project.bief("check").out
     assert "exactly-once effect" in project.bief("plan").out
     assert not (project.folder / "accounting.duckdb").exists()
+
+
+def test_two_lines_of_the_project_file_choose_postgresql(project):
+    project.change("  warehouse: {type: duckdb, path: accounting.duckdb}\n", "")
+    project.change("  # warehouse: {type: postgres", "  warehouse: {type: postgres")
+    told = project.bief("check", DATABASE_URL="postgresql://somebody:secret@localhost/books")
+    assert "is valid" in told.out
+    missing = project.bief("check", code=2)
+    assert "DATABASE_URL" in missing.err + missing.out

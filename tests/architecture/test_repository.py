@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
-from codebase import ROOT, committed_texts, name
+from codebase import ROOT, committed_texts, modules, name, tree_of
 
 import bief
 
@@ -53,3 +56,28 @@ def test_every_direct_dependency_is_locked():
         locked = set(re.findall(r"^([\w.-]+)==", text, re.MULTILINE))
         assert set(names) <= locked
         assert text.count("--hash=sha256:") >= len(locked)
+
+
+def test_every_imported_package_is_a_declared_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = {re.match(r"[\w.-]+", each)[0].lower().replace("_", "-") for each in project["project"]["dependencies"]}
+    providers = packages_distributions()
+    imported = {
+        module.split(".")[0]
+        for path in modules()
+        for node in ast.walk(tree_of(path))
+        for module in imported_modules(node)
+    }
+    # pydantic_core is the half of pydantic that its own documents send one to for errors; pydantic pins it.
+    foreign = imported - set(sys.stdlib_module_names) - {"bief", "__future__", "pydantic_core"}
+    assert {"pyarrow", "pydantic", "duckdb"} <= foreign
+    undeclared = {
+        name for name in foreign if not declared & {each.lower().replace("_", "-") for each in providers.get(name, [])}
+    }
+    assert undeclared == set()
+
+
+def imported_modules(node):
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
