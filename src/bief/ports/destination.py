@@ -85,10 +85,10 @@ class Load:
 
     `rows` has the columns of the table in any order (columns it lacks become NULL), no two rows with the same
     primary key in merge, history and keyed append; types are exactly those of `Loader.schema` after `changes`.
-    `deleted` has one column per primary-key column; append mode keeps what it was shown and applies none. `batch_id` is the same for each try of the same load. The counts
-    say what became of `read` records before they got here. With `position.complete` the load also ends the round:
-    replace mode publishes the new table in this same transaction, and the run record of the stream is closed as a
-    success.
+    `deleted` has one column per primary-key column; append mode keeps what it was shown and applies none. `batch_id`
+    is the same for each try of the same load. The counts say what became of `read` records before they got here.
+    With `position.complete` the load also ends the round: replace mode publishes the new table in this same
+    transaction, and the run record of the stream is closed as a success.
     """
 
     batch_id: str

@@ -50,7 +50,8 @@ def test_every_type_comes_back_exactly(place: Place, mode: str):
         {
             "id": 2**63 - 1, "name": "Zoë 🦆 'quoted' \"twice\"\t\n", "ratio": 0.1,
             "amount": Decimal("12345678901234567890123456789.123456789"), "paid": True, "day": date(1900, 2, 28),
-            "at": datetime(2025, 4, 20, 11, 30, 0, 123456, UTC), "wall": datetime.fromisoformat("0001-01-01T00:00:00.000001"),
+            "at": datetime(2025, 4, 20, 11, 30, 0, 123456, UTC),
+            "wall": datetime.fromisoformat("0001-01-01T00:00:00.000001"),
             "tags": '{"a": [1, 2.50, null, "é"]}', "raw": b"\x00\xff",
         },
         {"id": -(2**63), "name": "", "amount": Decimal("0.000000001"), "paid": False, "day": date(9999, 12, 31)},

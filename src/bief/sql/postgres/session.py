@@ -153,7 +153,7 @@ class PostgresSession:
                 where=self._server.name,
                 do="The ledger decides whether the load has landed: it is asked when the load is tried again.",
             ) from None
-        # The driver has begun the next transaction already. The load has landed: an error here is of no matter.
+        # The load has landed: an error from here on is of no matter.
         self._leave()
 
     def rollback(self) -> None:
