@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--postgres", help="a database to use; without it a server is started")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--rate-pages", type=int, default=150)
+    parser.add_argument("--rate-pages", type=int, default=200)
     arguments = parser.parse_args()
     with postgres_url(arguments.postgres) as url:
         print("\n".join(throughput(arguments, url)))

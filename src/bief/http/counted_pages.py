@@ -73,8 +73,8 @@ class NumberedPages:
 
     def ahead(self, state: State) -> State | None:
         page = int(state["page"])
-        # With a flag nobody knows how far the list goes; without one, a page beyond the end does no harm.
-        if self._options.has_more or (self._last is not None and page >= self._last):
+        # A few pages asked for beyond the end cost requests but do no harm: they come back empty, or as 404.
+        if self._last is not None and page >= self._last:
             return None
         return self.after(state)
 
@@ -129,7 +129,7 @@ class OffsetPages:
 
     def ahead(self, state: State) -> State | None:
         after = int(state["offset"]) + self._step
-        if not self._step or self._options.has_more or (self._total is not None and after >= self._total):
+        if not self._step or (self._total is not None and after >= self._total):
             return None
         return {"offset": after}
 
