@@ -32,6 +32,14 @@ _ADVICE: Final = {
     "0A000": "If a view stands in the way of a change of type, drop it, run again, and make it anew.",
     "2BP01": "Something depends on it: drop or change that first.",
 }
+# When a connection is refused, the driver gives the server's words but not its code.
+_CODE_OF: Final = (
+    (re.compile(r"authentication failed"), "28P01"),
+    (re.compile(r'FATAL: +role ".*" does not exist|no pg_hba.conf entry|is not permitted to log in'), "28000"),
+    (re.compile(r'FATAL: +database ".*" does not exist'), "3D000"),
+    (re.compile(r"FATAL: +permission denied"), "42501"),
+    (re.compile(r"too many (?:clients|connections)|remaining connection slots"), "53300"),
+)
 
 
 def is_lost(sqlstate: str | None, message: str) -> bool:
@@ -51,11 +59,10 @@ def sentence_of(message: str) -> str:
 def translated(sqlstate: str | None, message: str, *, where: str) -> DestinationError:
     """The error of Bief for an error of the driver; the message must be free of secrets already."""
     what = sentence_of(message)
+    sqlstate = sqlstate or next((code for words, code in _CODE_OF if words.search(message)), None)
     if is_lost(sqlstate, message):
         do = _ADVICE.get(sqlstate or "", "Check that the server runs and that this machine can reach it.")
         return DestinationUnavailable(what, where=where, do=do)
     if sqlstate and sqlstate.startswith(_UNAVAILABLE_CLASSES):
         return DestinationUnavailable(what, where=where, do=_ADVICE.get(sqlstate, ""))
-    if "password authentication failed" in message:
-        return DestinationRefused(what, where=where, do=_ADVICE["28P01"])
     return DestinationRefused(what, where=where, do=_ADVICE.get(sqlstate or "", ""))
