@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from bief.config.closed import Closed
@@ -66,8 +66,19 @@ class RestOptions(Closed):
     errors: ErrorBody | None = None
     """How the API reports errors with status 200. If it is not given, these bodies are errors: one with `errors` that
     are not empty (GraphQL), and one with `error` and without the list of records."""
+    defaults: RestStream | None = Field(default=None, examples=[{"path": "/{stream}", "primary_key": "id"}])
+    """What every stream has that does not say otherwise itself. `{stream}` stands for the name of the stream in each
+    text; a stream that shall be without one of them writes `null`."""
     streams: dict[str, RestStream] = Field(min_length=1, examples=[{"customers": {"path": "/customers"}}])
     """The lists to read, by name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults(cls, data: Any) -> Any:
+        defaults, streams = (data.get("defaults"), data.get("streams")) if isinstance(data, dict) else (None, None)
+        if not isinstance(defaults, dict) or not isinstance(streams, dict) or not _is_stream(defaults):
+            return data
+        return {**data, "streams": {name: _defaulted(name, stream, defaults) for name, stream in streams.items()}}
 
     @model_validator(mode="after")
     def _fits_together(self) -> RestOptions:
@@ -78,6 +89,32 @@ class RestOptions(Closed):
             if problem:
                 raise PydanticCustomError("stream", "{problem}", {"problem": f"stream '{name}': {problem}"})
         return self
+
+
+def _is_stream(defaults: dict[str, Any]) -> bool:
+    """Whether the defaults are right by themselves: if not, one message about them is enough."""
+    try:
+        RestStream.model_validate(defaults)
+    except ValidationError:
+        return False
+    return True
+
+
+def _defaulted(name: str, stream: Any, defaults: dict[str, Any]) -> Any:
+    """A stream with the defaults that it does not replace."""
+    if stream is not None and not isinstance(stream, dict):
+        return stream
+    merged = {**_named(name, defaults), **(stream or {})}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def _named(name: str, value: Any) -> Any:
+    """The same value with the name of the stream in the place of `{stream}`."""
+    if isinstance(value, dict):
+        return {key: _named(name, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_named(name, inner) for inner in value]
+    return value.replace("{stream}", name) if isinstance(value, str) else value
 
 
 def _problem_of(options: RestOptions, name: str, stream: RestStream) -> str:
