@@ -27,6 +27,7 @@ class TokenServer:
         self.valid = set()
         self.token_status = 200
         self.pause_seconds = 0.0
+        self.refusal_seconds = 0.0
 
     def __call__(self, asked):
         if asked.path == "/token":
@@ -39,7 +40,10 @@ class TokenServer:
             self.valid.add(token)
             return reply({"access_token": token, "token_type": "bearer", **self.given})
         token = asked.headers.get("authorization", "").removeprefix("Bearer ")
-        return reply({"ok": True}) if token in self.valid else reply({"said": token}, status=401)
+        if token in self.valid:
+            return reply({"ok": True})
+        time.sleep(self.refusal_seconds)
+        return reply({"said": token}, status=401)
 
 
 class Client:
@@ -123,7 +127,8 @@ def test_a_refused_token_is_renewed_once_and_by_one_thread():
         made = Client(api)
         made.get()
         server.valid.clear()
-        server.pause_seconds = 0.1
+        # So long that all threads have sent the old token before the first of them hears that it is refused.
+        server.refusal_seconds = 0.3
         threads = [threading.Thread(target=made.get) for _ in range(4)]
         for thread in threads:
             thread.start()

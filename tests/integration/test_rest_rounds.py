@@ -247,6 +247,20 @@ def test_changes_are_fetched_and_deletes_are_carried():
         assert mirrored([quiet]) == {2: 2}
 
 
+def test_the_last_change_of_a_page_counts():
+    ledger = Ledger(range(3))
+    for operation in ("delete", "insert"):
+        ledger.change(1, operation, "2026-03-01T12:00:01Z")
+    for operation in ("update", "delete"):
+        ledger.change(2, operation, "2026-03-01T12:00:02Z")
+    with ScriptedApi(ledger) as api, rest(api, feed()) as source:
+        (batch,) = source.read("list", Position({"since": "2026-03-01"}, complete=True))
+
+    assert ids([batch]) == [1]
+    assert batch.deleted.column("id").to_pylist() == [2]
+    assert ledger.asked_ids == [[1]]
+
+
 def test_a_delete_that_is_undone_in_the_same_batch_does_not_win():
     ledger = Ledger(range(3))
     for key, operation, second in [(1, "delete", 1), (0, "update", 2), (1, "insert", 3), (2, "update", 4)]:

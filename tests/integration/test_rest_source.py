@@ -3,6 +3,7 @@
 # ruff: noqa: SIM117 - the surroundings on one line, the error that is expected on the next
 
 import contextlib
+import json
 import threading
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from bief.batches.batch import ROW_NUMBER, Position
 from bief.errors import SourceMisread, SourceRefused, SourceUnavailable
 from bief.ports.registry import source_class
 from bief.ports.runtime import Runtime
-from bief.sources.rest import RestOptions, RestSource
+from bief.sources.rest import RestOptions, RestSource, collecting
 
 ITEMS = [{"id": number, "name": f"n{number}"} for number in range(23)]
 SIZED = {"size_param": "limit", "size": 5}
@@ -157,6 +158,19 @@ def test_a_server_that_ignores_the_size_loses_nothing(kind, cap):
         return listing(asked)
 
     with ScriptedApi(script) as api, rest(api, pagination=PAGINATIONS[kind]) as source:
+        assert ids(source.read("list", None)) == list(range(23))
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_offsets_follow_what_came_when_pages_are_of_uneven_size(parallel):
+    listing = Listing()
+
+    def script(asked):
+        start = int(asked.query["offset"])
+        page = json.loads(listing(asked).pieces[0].partition(b"\r\n\r\n")[2])
+        return reply({"items": page["items"][: 3 if start == 10 else 5]})
+
+    with ScriptedApi(script) as api, rest(api, pagination=PAGINATIONS["offset"], parallel_requests=parallel) as source:
         assert ids(source.read("list", None)) == list(range(23))
 
 
@@ -306,6 +320,21 @@ def test_batches_have_no_more_rows_than_wanted():
         assert [batch.rows.num_rows for batch in source.read("list", None)] == [10, 10, 3]
 
 
+def test_a_slow_source_still_makes_batches(monkeypatch):
+    monkeypatch.setattr(collecting, "BATCH_SECONDS", 0.25)
+
+    def script(asked):
+        time.sleep(0.6 if asked.query.get("after") == "15" else 0.05)
+        return Listing()(asked)
+
+    with ScriptedApi(script) as api, rest(api, pagination=PAGINATIONS["cursor"]) as source:
+        begun = time.monotonic()
+        arrived = [(time.monotonic() - begun, batch.rows.num_rows) for batch in source.read("list", None)]
+    # What came before the long silence is handed on during it, and not after it.
+    assert [rows for _, rows in arrived] == [15, 8]
+    assert arrived[0][0] < 0.6
+
+
 def test_events():
     events = []
     with ScriptedApi(Listing()) as api:
@@ -344,6 +373,17 @@ def test_stop_ends_a_read_early_and_without_error():
     assert time.monotonic() - begun < 3
     assert ids(batches) == list(range(10))
     assert [batch.position.complete for batch in batches] == [False]
+
+
+def test_a_request_that_breaks_off_because_of_a_stop_is_no_error():
+    runtime = Runtime(folder=Path())
+
+    def script(_):
+        runtime.stop.set()
+        return raw(b"")
+
+    with ScriptedApi(script) as api, rest(api, runtime=runtime) as source:
+        assert list(source.read("list", None)) == []
 
 
 def test_leaving_a_read_half_way_ends_its_threads():

@@ -78,11 +78,9 @@ class Walk:
         window: deque[tuple[State, Future[Page]]] = deque()
         state: State | None = first
         while state is not None:
-            if window and window[0][0] == state:
+            if window:
                 page = window.popleft()[1].result()
             else:
-                # What was asked ahead began at the wrong place: the server gives other pages than were asked for.
-                _forget(window)
                 page = self._page(state, may_miss=not (from_start and state == first))
             step = self._step(state, page)
             if page.status == NOT_FOUND:
@@ -96,6 +94,7 @@ class Walk:
     def _ask_ahead(self, step: Step, window: deque[tuple[State, Future[Page]]], workers: Workers) -> None:
         """Ask for what follows a page, and for more pages after that if the list seems to go on."""
         if window and window[0][0] != step.following:
+            # What was asked ahead begins at the wrong place: this page held more or less than others before it.
             _forget(window)
         planned = self._pager.ahead(window[-1][0]) if window else step.following
         seems_last = step.page.rows < (self._size if self._count == 1 else self._first_rows)
