@@ -202,6 +202,16 @@ def test_a_key_in_the_query_is_never_remembered(kind):
         assert batches[0].position.value == {"page": {"link": "/list?after=5"}}
 
 
+def test_a_credential_in_a_header_is_not_shown():
+    def script(asked):
+        return reply({"said": asked.headers["x-api-token"]}, status=403)
+
+    with ScriptedApi(script) as api, rest(api, headers={"X-Api-Token": "t0ken-canary", "X-Team": "data"}) as source:
+        with pytest.raises(SourceRefused, match="said") as raised:
+            source.check()
+    assert "t0ken" not in str(raised.value)
+
+
 def test_a_body_with_paging_parameters_inside():
     def script(asked):
         page = asked.json["variables"]["page"]

@@ -26,7 +26,7 @@ _TOO_MANY_REQUESTS: Final = 429
 _WAIT_WITHOUT_ADVICE_SECONDS: Final = 60.0
 _SHOWN_FROM_SECONDS: Final = 0.25
 # The jitter of ordinary networks is below one per cent of any sensible period; the floor is for very short ones.
-_MARGIN: Final = 0.01
+_MARGIN: Final = 0.007
 _LEAST_MARGIN_SECONDS: Final = 0.003
 _MARGIN_STEP: Final = 0.02
 _MOST_MARGIN: Final = 0.25

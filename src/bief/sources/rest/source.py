@@ -8,10 +8,11 @@ The road of a read:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from bief.base.names import column_name
 from bief.batches.batch import Batch, Position
@@ -36,7 +37,9 @@ from bief.sources.rest.surroundings import Surroundings
 from bief.sources.rest.walking import Walk
 
 # Pages that wait for the consumer: enough to hide one slow load, little enough for memory.
-_PAGES_WAITING = 8
+_PAGES_WAITING: Final = 8
+# Credentials belong into `auth`; whoever writes them into `headers` all the same shall not find them in a log.
+_SECRET_HEADER: Final = re.compile("auth|cookie|key|token|secret|password", re.IGNORECASE)
 
 
 class RestSource:
@@ -46,7 +49,8 @@ class RestSource:
     kind: ClassVar[str] = "rest"
 
     def __init__(self, name: str, options: RestOptions, runtime: Runtime) -> None:
-        for secret in secrets_in(options):
+        hidden = [value for header, value in options.headers.items() if _SECRET_HEADER.search(header)]
+        for secret in (*secrets_in(options), *hidden):
             runtime.redactor.learn(secret)
         simulated = not options.base_url and options.simulator
         self._simulator = Simulator(name, str(options.simulator), runtime.folder) if simulated else None
