@@ -15,6 +15,8 @@ def publish(tables: Tables, target: Target, staging: str | None, table: Table | 
     """Give the table that readers see from now on. Without a staging table that is the one just written."""
     if staging is None or table is None:
         return table
+    if target.mode == "replace":
+        tables.keep_newest(table)
     old = tables.read(target.table)
     if old is None:
         return _first(tables, target, table)

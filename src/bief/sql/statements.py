@@ -116,4 +116,10 @@ SET_DEFAULT: Final = "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {def
 CHANGE_TYPE: Final = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {value}"
 CREATE_INDEX: Final = "CREATE {unique} INDEX {name} ON {table} ({columns}) {where}"
 EMPTY_TABLE: Final = "DELETE FROM {table}"
+# In one load a key stands once, so key and load tell a row. Usually no key is found and nothing is deleted.
+KEEP_NEWEST: Final = """
+DELETE FROM {table} WHERE ({key}, {load_id}) IN (
+    SELECT {keys_of_t}, t.{load_id} FROM {table} AS t JOIN (
+        SELECT {key}, max({load_id}) AS newest FROM {table} GROUP BY {key} HAVING count(*) > 1
+    ) AS s ON {same_key} WHERE t.{load_id} < s.newest)"""
 MOVE_ROWS: Final = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging}"

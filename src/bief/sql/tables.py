@@ -175,6 +175,21 @@ class Tables:
     def empty(self, name: str) -> int:
         return self._session.write(statements.EMPTY_TABLE.format(table=self._dialect.table(name)))
 
+    def keep_newest(self, staging: Table) -> int:
+        """Of rows with the same primary key, which moved between two loads of a round, leave those of the last load."""
+        dialect, key = self._dialect, self._target.primary_key
+        if not key or not set(key) <= set(staging.columns):
+            return 0
+        return self._session.write(
+            statements.KEEP_NEWEST.format(
+                table=dialect.table(staging.name),
+                key=dialect.names(key),
+                keys_of_t=dialect.names(key, "t"),
+                same_key=" AND ".join(f"t.{dialect.quote(name)} = s.{dialect.quote(name)}" for name in key),
+                load_id=dialect.quote(LOAD_ID),
+            )
+        )
+
     def move_rows(self, staging: Table, into: str) -> int:
         """Copy all rows of a staging table."""
         columns = self._dialect.names([*staging.columns, *sorted(staging.own)])

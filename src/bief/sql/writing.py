@@ -82,6 +82,9 @@ class Writer:
         return self._staged(rows, statements.INSERT_UNSEEN, words)
 
     def _merge(self, rows: pa.Table) -> Written:
+        if self._table.exact and self._is_empty():
+            # No key can be there yet, and the rows of one load have a key each: the short way is the same.
+            return self._append(rows)
         if self._dialect.merge_statement:
             words = self._words(rows) | {"assignments": self._assignments(rows, "s"), "guard": self._guard("s", "AND")}
             return self._staged(rows, statements.MERGE, words)
@@ -111,6 +114,9 @@ class Writer:
         self._session.stage(STAGE, rows)
         loaded = self._session.write(sentence.format(**words), self._load_id)
         return Written(loaded, self._count_staged() - loaded)
+
+    def _is_empty(self) -> bool:
+        return not self._session.rows(statements.ANY_ROW.format(table=self._dialect.table(self._table.name)))
 
     def _count_staged(self) -> int:
         sentence = statements.COUNT.format(table=self._dialect.temporary(STAGE))

@@ -6,7 +6,6 @@ import sqlite3
 import threading
 
 import pytest
-from bief.destinations.sqlite import SqliteDestination
 from list_source import ListSource
 
 from bief.base.clock import SystemClock
@@ -14,6 +13,7 @@ from bief.base.events import BatchCommitted, CrashFound, Events, RunFinished, St
 from bief.base.secrets import Redactor
 from bief.batches.schema import type_named
 from bief.batches.shaping import ColumnRule, Shape
+from bief.destinations.sqlite import SqliteDestination
 from bief.errors import AlreadyRunning, ProjectError, SourceRefused
 from bief.guard.budget import Budget
 from bief.ports.runtime import Runtime
@@ -224,3 +224,13 @@ def test_an_error_nobody_foresaw_keeps_its_traceback_for_the_log(house):
 def test_a_stream_that_is_not_there_is_a_usage_error(house):
     with pytest.raises(ProjectError, match="no stream 'peple'"):
         selected(house.pipeline(PERSON), ["peple"])
+
+
+def test_a_row_that_moved_between_pages_while_they_were_read_is_there_once(house):
+    house.source.rows = {"people": [*PEOPLE, {"id": 0, "name": "ada lovelace"}]}
+
+    receipt = house.run(house.pipeline(PERSON, mode="replace"))
+
+    assert (receipt.verdict, receipt.steps[0].error) == ("success", "")
+    assert house.rows("SELECT id, name FROM people ORDER BY id")[:2] == [(0, "ada lovelace"), (1, "bob")]
+    assert house.rows("SELECT count(*) FROM people") == [(5,)]
