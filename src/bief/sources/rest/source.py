@@ -15,6 +15,7 @@ from itertools import islice
 from typing import ClassVar, Final
 
 from bief.base.names import column_name
+from bief.base.secrets import Secret
 from bief.batches.batch import Batch, Position
 from bief.batches.rows import RecordReader
 from bief.config.closed import secrets_in
@@ -50,7 +51,7 @@ class RestSource:
 
     def __init__(self, name: str, options: RestOptions, runtime: Runtime) -> None:
         hidden = [value for header, value in options.headers.items() if _SECRET_HEADER.search(header)]
-        for secret in (*secrets_in(options), *hidden):
+        for secret in [*secrets_in(options), *map(Secret, hidden)]:
             runtime.redactor.learn(secret)
         simulated = not options.base_url and options.simulator
         self._simulator = Simulator(name, str(options.simulator), runtime.folder) if simulated else None
