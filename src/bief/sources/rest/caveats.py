@@ -19,9 +19,8 @@ def caveats_of(options: RestOptions, stream: RestStream) -> tuple[str, ...]:
     if stream.incremental:
         lookback = stream.incremental.lookback_seconds
         shown = DEFAULT_LOOKBACK_SECONDS if lookback is None else lookback
-        found.append(
-            f"a change that becomes visible more than {shown:g} s late, by its `{stream.incremental.cursor}`, can be missed"
-        )
+        cursor = stream.incremental.cursor
+        found.append(f"a change that becomes visible more than {shown:g} s late, by its `{cursor}`, can be missed")
         found.append("deletes are not seen")
         if shown and not stream.primary_key:
             found.append(
