@@ -14,6 +14,7 @@ from contextlib import closing
 
 import pytest
 from codebase import ROOT
+from postgres_server import missing
 from projects import project_from
 from simulators import running
 
@@ -29,11 +30,8 @@ def project(tmp_path):
 @pytest.fixture
 def npm_server():
     node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not installed")
-    if not PACKAGE.exists():
-        reason = "the npm package jsonplaceholder is not there: scripts/servers.sh fetches it"
-        (pytest.fail if os.environ.get("BIEF_REQUIRE_SERVERS") else pytest.skip)(reason)
+    if node is None or not PACKAGE.exists():
+        missing("no JSONPlaceholder: Node.js or the npm package is missing; scripts/servers.sh fetches both")
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -18,6 +18,7 @@ from bief.ports.destination import Load, Target
 from bief.sql import statements
 from bief.sql.session import Session
 
+FORMAT: Final = "_bief_format"
 LOADS: Final = "_bief_loads"
 STATE: Final = "_bief_state"
 QUARANTINE: Final = "_bief_quarantine"

@@ -16,7 +16,7 @@ from bief.errors import DestinationRefused
 from bief.ports.destination import Capabilities, Loader, StreamState, Target
 from bief.ports.runtime import Runtime
 from bief.sql import statements
-from bief.sql.bookkeeping import LOADS, QUARANTINE, STATE, STEPS, VIEWS, stream_row
+from bief.sql.bookkeeping import FORMAT, LOADS, QUARANTINE, STATE, STEPS, VIEWS, stream_row
 from bief.sql.dialect import Dialect
 from bief.sql.loading import SqlLoader, transaction
 from bief.sql.names import refuse_taken_column, refuse_taken_table
@@ -24,7 +24,8 @@ from bief.sql.session import Session
 from bief.sql.tables import Tables
 
 _PREPARE_LOCK: Final = "bief prepare"
-_OWN: Final = frozenset({LOADS, STATE, QUARANTINE, STEPS, *VIEWS})
+_KNOWN_FORMAT: Final = 1
+_OWN: Final = frozenset({FORMAT, LOADS, STATE, QUARANTINE, STEPS, *VIEWS})
 
 
 class SqlDestination(ABC):
@@ -55,6 +56,8 @@ class SqlDestination(ABC):
     def prepare(self) -> None:
         """See `ports.destination.Destination.prepare`. Costs one look at the catalog once everything is there."""
         relations = self._relations()
+        if relations is not None and FORMAT in relations:
+            self._refuse_newer_format()
         if relations is not None and relations >= _OWN:
             return
         with closing(self._session()) as session, transaction(session, self._turn, _PREPARE_LOCK):
@@ -86,6 +89,15 @@ class SqlDestination(ABC):
         return StreamState(
             position=row.position, table_exists=table in relations, rows=row.total_rows, last_success=row.last_success
         )
+
+    def _refuse_newer_format(self) -> None:
+        written = self._read_rows(statements.FORMAT.format(table=self._dialect.table(FORMAT)))
+        if any(int(version) > _KNOWN_FORMAT for (version,) in written):
+            raise DestinationRefused(
+                f"Bief's own tables here have the form {written[0][0]}, and this version knows form {_KNOWN_FORMAT}.",
+                where=self.name,
+                do="Install the newer version of Bief that this destination was used with.",
+            )
 
     @contextmanager
     def _trial(self) -> Iterator[Session]:

@@ -116,6 +116,7 @@ SET_DEFAULT: Final = "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {def
 CHANGE_TYPE: Final = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USING {value}"
 CREATE_INDEX: Final = "CREATE {unique} INDEX {name} ON {table} ({columns}) {where}"
 EMPTY_TABLE: Final = "DELETE FROM {table}"
+FORMAT: Final = "SELECT version FROM {table}"
 # In one load a key stands once, so key and load tell a row. Usually no key is found and nothing is deleted.
 KEEP_NEWEST: Final = """
 DELETE FROM {table} WHERE ({key}, {load_id}) IN (

@@ -91,6 +91,7 @@ class Tables:
         ]
         self._run(statements.CREATE_TABLE, table=self._dialect.table(name), definitions=", ".join(definitions))
         self._make_keys(name, columns, load_id)
+        self._make_cursor_index(name, columns, load_id)
         return self._must(name)
 
     def change(self, table: Table, changes: Sequence[Change]) -> Table:
@@ -214,6 +215,22 @@ class Tables:
             table=self._dialect.table(name),
             columns=self._dialect.names(target.primary_key),
             where=f"WHERE {IS_CURRENT}" if self._history else "",
+        )
+
+    def _make_cursor_index(self, name: str, columns: Iterable[str], load_id: int) -> None:
+        """An index on the column that tells versions apart: what people ask a table for is mostly what is new."""
+        cursor = self._target.version_column
+        if cursor is None or cursor not in set(columns) or not self._dialect.unique_keys:
+            return
+        if self._target.primary_key[:1] == (cursor,):
+            return
+        self._run(
+            statements.CREATE_INDEX,
+            unique="",
+            name=self._dialect.quote(f"_bief_cursor_{load_id}_{zlib.crc32(name.encode()):08x}"),
+            table=self._dialect.table(name),
+            columns=self._dialect.quote(cursor),
+            where="",
         )
 
     def _unique_keys(self, name: str) -> list[set[str]]:

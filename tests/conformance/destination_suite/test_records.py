@@ -161,3 +161,11 @@ def test_a_query_gives_arrow_and_as_many_rows_as_asked(place: Place):
     assert place.first.query("WITH a AS (SELECT 1 AS x) SELECT x FROM a").to_pylist() == [{"x": 1}]
     empty = place.first.query(f"SELECT id FROM {place.table('orders')} WHERE id < 0")
     assert (empty.column_names, empty.num_rows) == (["id"], 0)
+
+
+def test_a_destination_of_a_newer_bief_is_refused_and_left_alone(place: Place):
+    place.first.close()
+    place.by_hand(f"UPDATE {place.table('_bief_format')} SET version = 2")
+
+    with contextlib.closing(place.open()) as newer, pytest.raises(DestinationRefused, match="newer version of Bief"):
+        newer.prepare()

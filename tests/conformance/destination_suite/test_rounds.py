@@ -15,6 +15,7 @@ from bief.batches.schema import INTEGER, TEXT, type_named
 from bief.errors import DestinationRefused
 
 SCHEMA = pa.schema([("id", INTEGER), ("name", TEXT)])
+SEEN = pa.schema([("id", INTEGER), ("seen", INTEGER)])
 
 
 def rows(first: int, last: int, name: str = "x") -> pa.Table:
@@ -189,3 +190,28 @@ def test_a_publish_that_fails_leaves_the_old_rows(place: Place):
     assert names(place) == [(0, "old"), (1, "old"), (2, "old")]
     run(place, load(rows(0, 1, "new"), 1, changes=[], complete=True))
     assert names(place) == [(0, "new")]
+
+
+def test_in_replace_mode_a_key_that_came_again_in_a_later_load_is_there_once(place: Place):
+    """Pages move while they are read: the same row can come at the end of one load and at the start of the next."""
+    loader = place.first.loader(target("replace"))
+    loader.commit(load(table([{"id": 1, "name": "old"}, {"id": 2, "name": "b"}], SCHEMA), 1))
+    loader.commit(load(table([{"id": 1, "name": "new"}, {"id": 3, "name": "c"}], SCHEMA), 2, changes=[], complete=True))
+    loader.close()
+
+    assert [(row["id"], row["name"]) for row in place.all("orders")] == [(1, "new"), (2, "b"), (3, "c")]
+
+
+@pytest.mark.parametrize("mode", ["merge", "append", "history"])
+def test_the_cursor_column_has_an_index(place: Place, mode: str):
+    if place.kind == "duckdb":
+        pytest.skip("DuckDB keeps the least and greatest value of each block, and needs no index for that")
+    loader = place.first.loader(target(mode, version_column="seen"))
+    loader.commit(load(table([{"id": 1, "seen": 5}], SEEN), 1, complete=True))
+    loader.close()
+
+    catalog = {
+        "postgres": "SELECT indexdef AS text FROM pg_indexes WHERE tablename = 'orders'",
+        "sqlite": "SELECT sql AS text FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'orders'",
+    }
+    assert any('("seen")' in row["text"] or "(seen)" in row["text"] for row in place.rows(catalog[place.kind]))

@@ -4,6 +4,11 @@ CREATE SEQUENCE IF NOT EXISTS _bief_load_ids;
 
 CREATE SEQUENCE IF NOT EXISTS _bief_step_ids;
 
+-- The form of these tables: a later version of Bief knows by it what it has to change.
+CREATE TABLE IF NOT EXISTS _bief_format (version INTEGER NOT NULL);
+
+INSERT INTO _bief_format SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM _bief_format);
+
 -- The ledger: one row per load that landed.
 CREATE TABLE IF NOT EXISTS _bief_loads (
     load_id bigint DEFAULT nextval('_bief_load_ids') PRIMARY KEY,

@@ -2,6 +2,11 @@
 
 CREATE SCHEMA IF NOT EXISTS {schema};
 
+-- The form of these tables: a later version of Bief knows by it what it has to change.
+CREATE TABLE IF NOT EXISTS {schema}._bief_format (version integer NOT NULL);
+
+INSERT INTO {schema}._bief_format SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {schema}._bief_format);
+
 -- The ledger: one row per load that landed.
 CREATE TABLE IF NOT EXISTS {schema}._bief_loads (
     load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,5 +1,10 @@
 -- Bief's own tables and views in an SQLite file. Times are ISO text in UTC, as SQLite's date functions read them.
 
+-- The form of these tables: a later version of Bief knows by it what it has to change.
+CREATE TABLE IF NOT EXISTS _bief_format (version INTEGER NOT NULL);
+
+INSERT INTO _bief_format SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM _bief_format);
+
 -- The ledger: one row per load that landed.
 CREATE TABLE IF NOT EXISTS _bief_loads (
     load_id INTEGER PRIMARY KEY AUTOINCREMENT,
