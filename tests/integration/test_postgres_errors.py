@@ -19,10 +19,23 @@ from bief.ports.runtime import Runtime
 PASSWORD = "s3cr3t-p%40ss"
 
 
+OPENED: list[PostgresDestination] = []
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """Every destination of a test is closed at its end."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def destination(url: str, folder: Path, **options) -> PostgresDestination:
-    return PostgresDestination(
+    made = PostgresDestination(
         "warehouse", PostgresOptions(type="postgres", url=url, **options), Runtime(folder=folder)
     )
+    OPENED.append(made)
+    return made
 
 
 def test_nobody_answers(tmp_path):
@@ -46,18 +59,20 @@ def test_the_user_may_not(postgres_url, tmp_path):
     user = f"reader_{database}"
     execute(postgres_url, f"CREATE ROLE {user} LOGIN")
     proxy = PostgresProxy(postgres_url)
+    limited = destination(proxy.url.replace("postgres@", f"{user}@"), tmp_path, schema=SCHEMA)
     try:
-        limited = destination(proxy.url.replace("postgres@", f"{user}@"), tmp_path, schema=SCHEMA)
         for ask in (limited.check, limited.prepare):
             with pytest.raises(DestinationRefused, match="Grant the user"):
                 ask()
     finally:
+        limited.close()
         proxy.close()
         execute(postgres_url, f"DROP ROLE {user}")
 
 
 def test_nul_is_refused_and_nothing_is_written(postgres_url, tmp_path):
     place = place_of("postgres", tmp_path, postgres_url)
+    OPENED.append(place.first)
     place.first.prepare()
     schema = pa.schema([("id", INTEGER), ("name", TEXT)])
     with contextlib.closing(place.first.loader(target("append", primary_key=()))) as loader:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Literal
 
@@ -15,13 +16,13 @@ from pydantic import BaseModel, Field
 
 from bief.base.secrets import Secret
 from bief.config.closed import Closed
-from bief.errors import DestinationRefused
+from bief.errors import DestinationRefused, DestinationUnavailable
 from bief.ports.destination import Capabilities
 from bief.ports.runtime import Runtime
 from bief.sql.destination import SqlDestination
 from bief.sql.postgres.dialect import postgres_dialect
 from bief.sql.postgres.results import plain_numbers
-from bief.sql.postgres.session import PostgresSession, Server
+from bief.sql.postgres.session import DRIVER_ERRORS, PostgresSession, Server
 from bief.sql.session import Session
 
 _RELATIONS: Final = """
@@ -83,6 +84,9 @@ class PostgresDestination(SqlDestination):
             lock_timeout_seconds=options.lock_timeout_seconds,
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
+        # A plan looks at every stream: one connection is kept for that, used by one thread at a time.
+        self._looking = threading.Lock()
+        self._kept: Any = None
 
     def check(self) -> None:
         """See `ports.destination.Destination.check`."""
@@ -109,6 +113,8 @@ class PostgresDestination(SqlDestination):
 
     def close(self) -> None:
         """See `ports.destination.Destination.close`. Loaders close their own connections."""
+        with self._looking:
+            self._drop_kept()
 
     def _session(self) -> Session:
         return PostgresSession(self._server, self._dialect)
@@ -117,9 +123,25 @@ class PostgresDestination(SqlDestination):
         return frozenset(str(row[0]) for row in self._read_rows(_RELATIONS, self._options.schema_))
 
     def _read_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._cursor() as cursor:
+        with self._looking:
+            if self._kept is not None:
+                # It may have been cut while nobody looked; then a fresh one is as good.
+                with contextlib.suppress(DestinationUnavailable):
+                    return self._asked(sql, values)
+                self._drop_kept()
+            self._kept = self._server.connect()
+            return self._asked(sql, values)
+
+    def _asked(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._server.speaking(), self._kept.cursor() as cursor:
             cursor.execute(sql, values or None)
             return list(cursor.fetchall())
+
+    def _drop_kept(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with contextlib.suppress(*DRIVER_ERRORS):
+                kept.close()
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Any]:

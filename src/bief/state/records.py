@@ -54,6 +54,9 @@ leases: Final = Table(
 )
 
 
+versions: Final = Table(VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One run as the control store remembers it. `receipt` is the JSON of `run.receipt.Receipt`."""

@@ -17,13 +17,11 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
-    column,
     create_engine,
     event,
     insert,
     inspect,
     select,
-    table,
     text,
     update,
 )
@@ -32,7 +30,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bief.base.secrets import Redactor
 from bief.errors import RunError, UnknownRun
-from bief.state.records import VERSION_TABLE, RunRecord, RunState, runs
+from bief.state.records import VERSION_TABLE, RunRecord, RunState, metadata, runs, versions
 
 _HEAD: Final = "0001"
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -65,7 +63,10 @@ class Store:
                     f"the control store has the form {known}, and this version of Bief knows forms up to {_HEAD}.",
                     do="Install the newer version of Bief that this store was used with.",
                 )
-            _migrate(connection)
+            if known is None:
+                make(connection)
+            else:
+                migrate(connection)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -163,10 +164,17 @@ def _begin_immediate(connection: Connection) -> None:
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar_one_or_none()
+    return connection.execute(select(versions.c.version_num)).scalar_one_or_none()
 
 
-def _migrate(connection: Connection) -> None:
+def make(connection: Connection) -> None:
+    """Make the tables in their present form, in a database that has none of them."""
+    metadata.create_all(connection)
+    connection.execute(insert(versions).values(version_num=_HEAD))
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables of an older Bief to the present form, step by step."""
     # Alembic costs a quarter of a second to import, and only the first start after an upgrade needs it.
     command = importlib.import_module("alembic.command")
     config = importlib.import_module("alembic.config").Config()

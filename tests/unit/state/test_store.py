@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text, update
 from bief.errors import AlreadyRunning, RunError, UnknownRun
 from bief.state.leases import Leases, Owner
 from bief.state.records import VERSION_TABLE, leases, metadata
-from bief.state.store import Store
+from bief.state.store import Store, migrate
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -29,13 +29,34 @@ def store(request, tmp_path):
     made.close()
 
 
-def test_the_migrations_build_exactly_the_declared_tables(store):
+def shape_of(store):
+    """Tables, columns and indexes as the database describes them."""
     found = inspect(store.engine)
+    return {
+        table: (
+            {column["name"]: (str(column["type"]), column["nullable"]) for column in found.get_columns(table)},
+            {
+                (index["name"], tuple(index["column_names"]), bool(index["unique"]))
+                for index in found.get_indexes(table)
+            },
+            found.get_pk_constraint(table)["constrained_columns"],
+        )
+        for table in metadata.tables
+    }
 
-    for table in metadata.tables.values():
-        columns = {column["name"]: column["nullable"] for column in found.get_columns(table.name)}
-        assert columns == {column.name: column.nullable for column in table.columns}
-        assert {index["name"] for index in found.get_indexes(table.name)} == {index.name for index in table.indexes}
+
+def test_the_migrations_lead_to_the_very_tables_that_a_new_store_gets(store):
+    made = shape_of(store)
+    assert set(made) == set(metadata.tables)
+    with store.connect() as connection:
+        metadata.drop_all(connection)
+
+    with store.connect() as connection:
+        migrate(connection)
+
+    assert shape_of(store) == made
+    store.prepare()
+    assert store.list_runs(1) == []
 
 
 def test_preparing_twice_changes_nothing(store):
