@@ -42,7 +42,7 @@ _COUNTS = ("read", "loaded", "rejected", "filtered", "deduplicated", "deleted")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all steps of one run share."""
+    """What all steps of one run share. `clean` takes secrets out of a text."""
 
     run_id: str
     pipeline: str
@@ -50,6 +50,7 @@ class Surroundings:
     emit: Callable[[Event], None]
     stop: threading.Event
     clock: Clock
+    clean: Callable[[str], str]
 
 
 class Ingest:
@@ -83,7 +84,7 @@ class Ingest:
             except Exception as error:
                 # The run log in the destination is a courtesy here: the first error is the one to report.
                 with suppress(BiefError):
-                    loader.fail(str(error))
+                    loader.fail(self._run.clean(str(error)), cancelled=self._run.stop.is_set())
                 raise
         return self.receipt("success" if complete else "cancelled")
 

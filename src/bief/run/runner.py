@@ -122,6 +122,7 @@ class Runner:
             emit=self.events.emit,
             stop=self.stop,
             clock=self.clock,
+            clean=self.redactor.clean,
         )
 
     def _finish(self, receipt: Receipt) -> None:

@@ -40,6 +40,7 @@ class House:
         self.store = Store.in_folder(folder / ".bief")
         self.store.prepare()
         self.stop = threading.Event()
+        self.redactor = Redactor()
         self.heard = []
         self.events = Events()
         self.events.subscribe(self.heard.append)
@@ -55,7 +56,7 @@ class House:
         return Pipeline("shop", "lists", self.source, "warehouse", self.destination, tuple(loads), 2)
 
     def run(self, pipeline, **options):
-        runner = Runner(self.store, Leases(self.store), self.events, SystemClock(), self.stop, Redactor())
+        runner = Runner(self.store, Leases(self.store), self.events, SystemClock(), self.stop, self.redactor)
         return runner.run(pipeline, runner.new_run_id(), **options)
 
     def rows(self, sql):
@@ -219,6 +220,18 @@ def test_an_error_nobody_foresaw_keeps_its_traceback_for_the_log(house):
     finished = next(event for event in house.heard_of(StreamFinished) if event.stream == "people")
     assert "ZeroDivisionError" in finished.trace
     assert "Traceback" not in receipt.steps[0].error
+
+
+def test_a_secret_in_an_error_reaches_neither_receipt_nor_run_log(house):
+    house.redactor.learn("canary-31c7")
+    house.source.breaks["people"] = (0, ValueError("cannot use canary-31c7"))
+
+    receipt = house.run(house.pipeline(PERSON))
+
+    ((logged,),) = house.rows("SELECT error_message FROM etl_logs")
+    assert "cannot use ***" in logged
+    assert "cannot use ***" in receipt.steps[0].error
+    assert "canary-31c7" not in str(house.heard)
 
 
 def test_a_stream_that_is_not_there_is_a_usage_error(house):
