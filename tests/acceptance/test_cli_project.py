@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from projects import project_from
 
 CANARY = "canary/e2e+9c41f07a"
 
@@ -157,3 +158,24 @@ def test_a_failed_run_ends_with_one(telltale):
     ended = bief(telltale, "run", "both", "--select", "bad")
     assert ended.returncode == 1
     assert "What happened: bief logs " in ended.stdout
+
+
+HIDING = """users:
+        path: /users
+        primary_key: id
+        columns: {email: drop, address__geo: drop, username: {hash: sha256}}"""
+
+
+def test_a_preview_shows_no_column_that_is_dropped_or_hashed(tmp_path):
+    project = project_from("placeholder", tmp_path / "web")
+    project.change("users: {path: /users, primary_key: id, trim: true}", HIDING)
+
+    seen = project.bief("preview", "placeholder.users", "-n", "2", "--json").json
+
+    for row in seen["before"]:
+        assert "email" not in row
+        assert "geo" not in row["address"]
+        assert "username" not in row
+    assert len(seen["after"]) == 2
+    assert all(len(row["username"]) == 64 for row in seen["after"])
+    assert not any("address__geo__lat" in row for row in seen["after"])

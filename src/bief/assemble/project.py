@@ -23,7 +23,7 @@ from bief.batches.shaping import shape
 from bief.config.loading import ProjectFile, load_project
 from bief.errors import BiefError, Problem, ProjectError
 from bief.guard.contract import fit
-from bief.guard.quarantine import rejected_rows, without_hidden
+from bief.guard.quarantine import rejected_rows, visible, without_hidden
 from bief.observe.logs import LogFile
 from bief.ports.destination import Destination
 from bief.ports.runtime import Runtime
@@ -123,7 +123,7 @@ class Project:
         numbers: list[Any] = batch.rows.column(ROW_NUMBER).to_pylist()[:rows]
         return Preview(
             stream=stream,
-            before=[json.loads(batch.provenance.raw(number)) for number in numbers],
+            before=[json.loads(visible(batch.provenance.raw(number), load.stream.shape) or "{}") for number in numbers],
             after=fitted.rows.slice(0, rows).to_pylist(),
             rejected=rejected[:rows],
         )

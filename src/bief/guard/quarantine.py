@@ -42,15 +42,21 @@ def without_hidden(row: RejectedRow, shape: Shape) -> RejectedRow:
 
     A raw record in which those cannot be found, because it is no JSON object, is withheld as a whole.
     """
-    if not any(rule.drop or rule.hash for rule in shape.columns.values()) or not row.raw:
-        return replace(row, raw=row.raw[:MAX_RAW_CHARACTERS])
+    raw = visible(row.raw, shape)
+    if raw is None:
+        return replace(row, raw="", reason=f"{row.reason}; {_WITHHELD}")
+    return replace(row, raw=raw[:MAX_RAW_CHARACTERS])
+
+
+def visible(raw: str, shape: Shape) -> str | None:
+    """The text of a record without dropped and hashed columns; None if it cannot be told where in it they are."""
+    if not any(rule.drop or rule.hash for rule in shape.columns.values()) or not raw:
+        return raw
     try:
-        record = _DECODER.decode(row.raw)
-        if isinstance(record, _Object):
-            return replace(row, raw=_written(record, (), shape)[:MAX_RAW_CHARACTERS])
+        record = _DECODER.decode(raw)
     except (ValueError, RecursionError):
-        pass
-    return replace(row, raw="", reason=f"{row.reason}; {_WITHHELD}")
+        return None
+    return _written(record, (), shape) if isinstance(record, _Object) else None
 
 
 class _Object(list[tuple[str, Any]]):
