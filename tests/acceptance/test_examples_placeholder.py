@@ -105,3 +105,13 @@ def test_the_same_project_reads_the_package_it_is_shaped_after(project, npm_serv
     assert {step["table"]: step["loaded"] for step in receipt["steps"]} == COUNTS
     [row] = project.query("SELECT count(*) AS n FROM posts WHERE user_id BETWEEN 1 AND 10")
     assert row["n"] == 100
+
+
+@pytest.mark.parametrize("example", ["accounting", "placeholder"])
+def test_an_editor_finds_the_schema_of_a_shipped_example(example, tmp_path):
+    folder = project_from(example, tmp_path / "copy").folder
+
+    hint = (folder / "bief.yaml").read_text(encoding="utf-8").splitlines()[0]
+
+    assert hint == "# yaml-language-server: $schema=.bief/schema.json"
+    assert "properties" in json.loads((folder / ".bief" / "schema.json").read_text(encoding="utf-8"))
