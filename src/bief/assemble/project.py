@@ -23,7 +23,7 @@ from bief.batches.shaping import shape
 from bief.config.loading import ProjectFile, load_project
 from bief.errors import BiefError, Problem, ProjectError
 from bief.guard.contract import fit
-from bief.guard.quarantine import rejected_rows, visible, without_hidden
+from bief.guard.quarantine import set_aside, visible
 from bief.observe.logs import LogFile
 from bief.ports.destination import Destination
 from bief.ports.runtime import Runtime
@@ -118,8 +118,7 @@ class Project:
         load = selected(self._pipeline(pipeline), [stream]).loads[0]
         batch = self._pipeline(pipeline).source.sample(stream, rows)
         fitted = fit(shape(batch.rows, load.stream.shape), None, load.stream.shape, load.stream.primary_key)
-        unreadable = [without_hidden(row, load.stream.shape) for row in batch.rejected]
-        rejected = [*unreadable, *rejected_rows(fitted.misfits, batch.provenance, load.stream.shape)]
+        rejected = set_aside(batch, fitted.misfits, load.stream.shape)
         numbers: list[Any] = batch.rows.column(ROW_NUMBER).to_pylist()[:rows]
         return Preview(
             stream=stream,

@@ -156,6 +156,7 @@ class RunFinished(Event):
     verdict: Verdict
     seconds: float
     error: str = ""
+    trace: str = ""
 
 
 Subscriber = Callable[[Event], None]

@@ -12,12 +12,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from bief.base.names import could_be
-from bief.batches.batch import Provenance, RejectedRow
+from bief.batches.batch import Batch, Provenance, RejectedRow
 from bief.batches.shaping import Shape
 from bief.guard.contract import Misfit
 
 MAX_RAW_CHARACTERS: Final = 65_536
 _WITHHELD: Final = "the record itself is not shown, as it cannot be told where its hidden columns are"
+
+
+def set_aside(batch: Batch, misfits: Sequence[Misfit], shape: Shape) -> list[RejectedRow]:
+    """All rows of a batch that are not loaded: those the source could not read, and those that do not fit."""
+    unreadable = [without_hidden(row, shape) for row in batch.rejected]
+    return [*unreadable, *rejected_rows(misfits, batch.provenance, shape)]
 
 
 def rejected_rows(misfits: Sequence[Misfit], provenance: Provenance, shape: Shape) -> list[RejectedRow]:

@@ -30,7 +30,7 @@ from bief.errors import BiefError, CommitInDoubt
 from bief.guard.budget import Tally
 from bief.guard.conservation import account
 from bief.guard.contract import Fitted, fit
-from bief.guard.quarantine import rejected_rows, without_hidden
+from bief.guard.quarantine import set_aside
 from bief.ports.destination import Committed, Destination, Load, Loader, Target
 from bief.ports.source import Source
 from bief.run.plan import PlannedStep
@@ -111,8 +111,7 @@ class Ingest:
             rows, repeated = deduplicate_rows(rows)
         fitted = fit(rows, loader.schema, stream.shape, stream.primary_key)
         self._tell(fitted)
-        unreadable = [without_hidden(row, stream.shape) for row in batch.rejected]
-        rejected = [*unreadable, *rejected_rows(fitted.misfits, batch.provenance, stream.shape)]
+        rejected = set_aside(batch, fitted.misfits, stream.shape)
         rows, outdated = last_per_key(fitted.rows, self._key(), stream.cursor)
         self._tally.add(batch.read, rejected, complete=batch.position.complete)
         return Load(

@@ -51,20 +51,21 @@ class Runner:
             for crashed in self.store.begin_run(run_id, pipeline.name, began):
                 self.events.emit(CrashFound(pipeline=pipeline.name, crashed_run_id=crashed))
             with Heartbeat(self.leases, lease, self.stop, self.clock) as heartbeat:
-                receipt = self._steps(pipeline, run_id, began, full_refresh=full_refresh)
+                receipt, trace = self._steps(pipeline, run_id, began, full_refresh=full_refresh)
             if heartbeat.lost:
                 lost = LeaseLost(
                     f"the lease of pipeline '{pipeline.name}' was lost: {heartbeat.lost}",
                     do="Nothing was loaded twice; the next run goes on from the last commit.",
                 )
                 receipt = replace(receipt, verdict="failed", error=self._clean(lost))
-            self._finish(receipt)
+            self._finish(receipt, trace)
         finally:
             self.leases.release(lease)
         return receipt
 
-    def _steps(self, pipeline: Pipeline, run_id: str, began: datetime, *, full_refresh: bool) -> Receipt:
-        error = ""
+    def _steps(self, pipeline: Pipeline, run_id: str, began: datetime, *, full_refresh: bool) -> tuple[Receipt, str]:
+        """All steps, and the traceback of an error that nobody foresaw and that is of no single step."""
+        error = trace = ""
         steps: tuple[StepReceipt, ...] = ()
         try:
             pipeline.destination.prepare()
@@ -76,8 +77,8 @@ class Runner:
                 steps = tuple(pool.map(lambda step: self._step(step, pipeline, surroundings), plan.steps))
             verdict = _verdict(steps)
         except Exception as failure:  # noqa: BLE001 - a run that began must end with a receipt
-            verdict, error = "failed", self._clean(failure)
-        return Receipt(
+            verdict, error, trace = "failed", self._clean(failure), self._trace(failure)
+        receipt = Receipt(
             run_id=run_id,
             pipeline=pipeline.name,
             verdict=verdict,
@@ -86,6 +87,7 @@ class Runner:
             steps=steps,
             error=error,
         )
+        return receipt, trace
 
     def _step(self, step: PlannedStep, pipeline: Pipeline, run: Surroundings) -> StepReceipt:
         ingest = Ingest(step, pipeline.source, pipeline.destination, run)
@@ -125,7 +127,7 @@ class Runner:
             clean=self.redactor.clean,
         )
 
-    def _finish(self, receipt: Receipt) -> None:
+    def _finish(self, receipt: Receipt, trace: str) -> None:
         self.store.finish_run(receipt.run_id, receipt.verdict, receipt.finished_at, receipt.as_json(), receipt.error)
         self.events.emit(
             RunFinished(
@@ -134,6 +136,7 @@ class Runner:
                 verdict=receipt.verdict,
                 seconds=receipt.seconds,
                 error=receipt.error,
+                trace=trace,
             )
         )
 

@@ -222,6 +222,15 @@ def test_an_error_nobody_foresaw_keeps_its_traceback_for_the_log(house):
     assert "Traceback" not in receipt.steps[0].error
 
 
+def test_an_error_nobody_foresaw_before_the_first_step_is_in_the_log_too(house, monkeypatch):
+    monkeypatch.setattr(house.destination, "prepare", lambda: 1 / 0)
+
+    receipt = house.run(house.pipeline(PERSON))
+
+    assert (receipt.verdict, receipt.steps) == ("failed", ())
+    assert "ZeroDivisionError" in house.heard_of(RunFinished)[0].trace
+
+
 def test_a_secret_in_an_error_reaches_neither_receipt_nor_run_log(house):
     house.redactor.learn("canary-31c7")
     house.source.breaks["people"] = (0, ValueError("cannot use canary-31c7"))
