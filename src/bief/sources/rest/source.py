@@ -147,7 +147,7 @@ class RestSource:
 
 def _table_name(stream: RestStream, field: str) -> str:
     """The column of a field, after renaming."""
-    column = "__".join(column_name(part) for part in field.split("."))
+    column = column_name("__".join(field.split(".")))
     rule = stream.columns.get(column)
     return rule.rename if rule is not None and rule.rename else column
 
