@@ -22,8 +22,9 @@ test: $(READY)  ## all tests
 	@scripts/servers.sh
 	@$(BIN)/pytest $(PYTEST_FLAGS)
 
-faults: $(READY)  ## only the long proofs: kills, cut connections, full disks
-	@$(BIN)/pytest -m slow $(PYTEST_FLAGS)
+faults: $(READY)  ## only the long proofs: 20 kills of 100,000 records for each destination, every failpoint, cut commits
+	@BIEF_KILLS=$${BIEF_KILLS:-20} BIEF_KILL_RECORDS=$${BIEF_KILL_RECORDS:-100000} BIEF_KILL_LATENCY_MS=3 \
+		$(BIN)/pytest tests/faults -s -o timeout=3600 $(PYTEST_FLAGS)
 
 check: $(READY)  ## style, types, floors and documents; changes nothing
 	$(BIN)/ruff check
