@@ -15,7 +15,7 @@ from places import PLACES, place_of
 from bief.base.failpoints import POINTS
 
 SUPPORT = Path(load_worker.__file__).parent
-# Replace mode differs where it makes and publishes its staging table; its other points are for the nightly tier.
+# Replace mode differs where it makes and publishes its staging table; its other points are marked slow.
 _OTHER_IN_REPLACE = ("load.after_ddl", "load.after_publish", "load.before_commit", "load.after_commit")
 _BEFORE_FAIL = [point for point in POINTS if not point.startswith("fail.")]
 CASES = [
