@@ -76,7 +76,7 @@ class Store:
                 yield connection
         except DBAPIError as error:
             raise RunError(
-                f"the control store does not answer: {self._redactor.clean(str(error.orig)).strip()}.",
+                f"the control store does not answer: {self._redactor.clean(' '.join(str(error.orig).split()))}",
                 where=_shown(self.engine),
                 do="Check `state.url` in bief.yaml, or the disk under the project's .bief folder.",
             ) from None
