@@ -30,9 +30,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bief.base.secrets import Redactor
 from bief.errors import RunError, UnknownRun
+from bief.sql.sqlite.wal import use_write_ahead_log
 from bief.state.records import VERSION_TABLE, RunRecord, RunState, metadata, runs, versions
 
 _HEAD: Final = "0001"
+_BUSY_TIMEOUT_SECONDS: Final = 30
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 
@@ -152,7 +154,8 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+    use_write_ahead_log(connection, _BUSY_TIMEOUT_SECONDS)
+    for pragma in ("synchronous=FULL", f"busy_timeout={_BUSY_TIMEOUT_SECONDS * 1000}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

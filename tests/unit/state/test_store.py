@@ -59,6 +59,31 @@ def test_the_migrations_lead_to_the_very_tables_that_a_new_store_gets(store):
     assert store.list_runs(1) == []
 
 
+def test_many_can_open_a_new_store_at_the_same_moment(tmp_path):
+    barrier = threading.Barrier(8)
+    failed: list[Exception] = []
+
+    def start(folder) -> None:
+        barrier.wait()
+        opened = Store.in_folder(folder)
+        try:
+            opened.prepare()
+        except RunError as error:
+            failed.append(error)
+        finally:
+            opened.close()
+
+    for number in range(10):
+        folder = tmp_path / str(number)
+        threads = [threading.Thread(target=start, args=(folder,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert failed == []
+
+
 def test_preparing_twice_changes_nothing(store):
     store.begin_run("r1", "shop", NOON)
 

@@ -22,11 +22,11 @@ from bief.sql.names import OWN_COLUMNS
 from bief.sql.session import Row
 from bief.sql.sqlite.dialect import DECIMAL_COLLATION, NOW_FUNCTION, SQLITE
 from bief.sql.sqlite.values import bound_rows
+from bief.sql.sqlite.wal import use_write_ahead_log
 
 _BUSY_TIMEOUT_SECONDS: Final = 30.0
 _OLDEST_VERSION: Final = (3, 35, 0)
 _SETTINGS: Final = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
@@ -167,6 +167,7 @@ class SqliteSession:
                 self._path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
             try:
+                use_write_ahead_log(connection, _BUSY_TIMEOUT_SECONDS)
                 for setting in _SETTINGS:
                     connection.execute(setting)
                 connection.create_function(NOW_FUNCTION, 0, lambda: self._moment)
