@@ -109,11 +109,9 @@ class Store:
                 .values(state=state, finished_at=at, receipt=receipt, error=error)
             )
 
-    def list_runs(self, limit: int, pipeline: str | None = None) -> list[RunRecord]:
+    def list_runs(self, limit: int) -> list[RunRecord]:
         """The latest runs, newest first."""
         newest_first = select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit)
-        if pipeline is not None:
-            newest_first = newest_first.where(runs.c.pipeline == pipeline)
         with self.connect() as connection:
             return [_record(row) for row in connection.execute(newest_first)]
 
