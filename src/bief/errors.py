@@ -5,7 +5,8 @@
     ├── SourceError
     │   ├── SourceUnavailable   · transient: no answer, 5xx, 429, a body cut short
     │   ├── SourceRefused       · permanent: 401, 403, 404, a request that the server calls wrong
-    │   └── SourceMisread       · permanent: an answer that is not what the project file declares
+    │   ├── SourceMisread       · permanent: an answer that is not what the project file declares
+    │   └── SourceChanged       · transient: what was read since the last position does not hold any more
     ├── DestinationError
     │   ├── DestinationUnavailable · transient: no connection, a lock that did not come free
     │   ├── CommitInDoubt       · transient: COMMIT was sent and no reply came; the ledger decides
@@ -93,6 +94,13 @@ class SourceRefused(SourceError, Permanent):
 
 class SourceMisread(SourceError, Permanent):
     """The source answered with something else than the project file declares."""
+
+
+class SourceChanged(SourceError, Transient):
+    """What was read since the last position does not hold any more: the read is begun anew from there, at once.
+
+    A file was replaced while it was read, a table got another column, a column turned out to be text after all.
+    """
 
 
 class DestinationError(BiefError):

@@ -66,13 +66,24 @@ class Batch:
     already flattened by `batches.rows`). `rejected` are the records that could not be read at all, so
     `read == rows.num_rows + len(rejected)`. `deleted` holds primary keys (one column per key column, already in
     table names) that the source reports as deleted; they are applied after the rows of the same batch.
+
+    `position` None: this is no place to stop (the middle of a file): the rows become visible together with those of
+    the following batches, at the next one that has a position. `typed`: the source knows the type of each column for
+    the whole read (a database, a Parquet file, a CSV file that was looked through), so that nothing is guessed from
+    the values of one batch, and a column without values still is one (unless its type is null).
     """
 
     rows: pa.Table
-    position: Position
+    position: Position | None
     rejected: Sequence[RejectedRow] = ()
     deleted: pa.Table | None = None
     provenance: Provenance = field(default_factory=Provenance)
+    typed: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether this is the last batch of a round."""
+        return self.position is not None and self.position.complete
 
     @property
     def read(self) -> int:

@@ -1,12 +1,12 @@
 """What a destination promises. Implemented in `bief.destinations`, called by `bief.run`, joined by `bief.assemble`.
 
-The heart is `Loader.commit`: rows, rejected rows, deletes, column changes, position, load record and counts become
+The heart is the `Loader`: rows, rejected rows, deletes, column changes, position, load record and counts become
 visible together or not at all, once (docs/guarantees.md has the protocol).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
@@ -79,46 +79,85 @@ class WidenColumn:
 Change = AddColumn | WidenColumn
 
 
+def _unrefused(place: int, reason: str) -> RejectedRow | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Load:
-    """All that one transaction of the destination makes visible.
+    """Rows that go into one transaction of the destination: all that it makes visible, or a part of that.
 
     `rows` has the columns of the table in any order (columns it lacks become NULL), no two rows with the same
     primary key in merge, history and keyed append; types are exactly those of `Loader.schema` after `changes`.
     `deleted` has one column per primary-key column; append mode keeps what it was shown and applies none. `batch_id`
-    is the same for each try of the same load. The counts say what became of `read` records before they got here.
+    is the same for each part, and for each try, of the same load. The counts say what became of `read` records before
+    they got here.
+
+    `refuse` makes the rejected row of a row of `rows`, by its place there, when the database itself refuses it; where
+    it gives None, the refusal is an error of the whole load. `released`: ids of quarantined rows that this part
+    brings back, and that leave the quarantine with it.
+
     With `position.complete` the load also ends the round: replace mode publishes the new table in this same
     transaction, and the run record of the stream is closed as a success.
     """
 
     batch_id: str
     rows: pa.Table
-    position: Position
+    position: Position | None
     read: int
     rejected: Sequence[RejectedRow] = ()
     filtered: int = 0
     deduplicated: int = 0
     deleted: pa.Table | None = None
     changes: Sequence[Change] = ()
+    refuse: Callable[[int, str], RejectedRow | None] = _unrefused
+    released: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the destination did with one part, counted by itself.
+
+    `superseded`: rows not written because the table holds the same or a newer version (they count as deduplicated).
+    `refused`: rows that the database would not take, now in the quarantine with the words of the database.
+    """
+
+    loaded: int = 0
+    superseded: int = 0
+    deleted: int = 0
+    refused: tuple[RejectedRow, ...] = ()
 
 
 @dataclass(frozen=True)
 class Committed:
-    """What the destination says that it did, counted by itself and not copied from the load.
+    """What the destination says that it did in one load, counted by itself and not copied from the load.
 
-    `superseded`: rows not written because the table holds the same or a newer version (they count as deduplicated).
-    `landed_before`: the ledger knew the batch id already; the counts are those of the first time.
+    `superseded` as in `Written`; `refused` is their number. `landed_before`: the ledger knew the batch id already;
+    the counts are those of the first time.
     """
 
     load_id: int
     loaded: int
     superseded: int
     deleted: int
+    refused: int = 0
     landed_before: bool = False
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The table of an open load as it would be after the commit: its rows, and the greatest value of some columns."""
+
+    rows: int
+    greatest: Mapping[str, Any]
+
+
 class Loader(Protocol):
-    """Loads one stream in one run. Owned by one thread. Holds the epoch that fences older runs."""
+    """Loads one stream in one run. Owned by one thread. Holds the epoch that fences older runs.
+
+    A load is `begin`, `write` for each of its parts, `end`; `commit` is all three for a load of one part. An error
+    of any of them takes back the whole load.
+    """
 
     @property
     def position(self) -> Position | None:
@@ -133,14 +172,43 @@ class Loader(Protocol):
 
     @property
     def schema(self) -> pa.Schema | None:
-        """The columns that rows must fit, without Bief's own; None while there is no table."""
+        """The columns that rows must fit, without Bief's own; None while there is no table. In an open load, with the
+        changes of the parts written so far."""
+        ...
+
+    def begin(self, batch_id: str) -> Committed | None:
+        """Open the load; nothing if it is open already. If the ledger has it, it landed before: gives its counts, and
+        no load is open. Raises as `commit`."""
+        ...
+
+    def write(self, load: Load) -> Written:
+        """Write one part into the open load. Raises as `commit`."""
+        ...
+
+    def lookup(self, table: str, keys: pa.Table, columns: Sequence[str] = ()) -> pa.Table | None:
+        """Rows of a table of this destination, as the open load sees it, whose values in the columns of `keys` stand
+        together in a row of `keys`: these columns and `columns`, each combination once. None: there is no such table,
+        or it lacks one of the columns. For the load's own table, looks where the load writes to."""
+        ...
+
+    def measure(self, columns: Sequence[str] = ()) -> Measured:
+        """The load's own table with what has been written so far."""
+        ...
+
+    def end(self, position: Position) -> Committed:
+        """Make the open load visible, exactly once. Raises as `commit`."""
+        ...
+
+    def rollback(self) -> None:
+        """Take the open load back, if there is one."""
         ...
 
     def commit(self, load: Load) -> Committed:
-        """Make the load visible, exactly once.
+        """Begin, write and end a load of one part.
 
-        Raises `CommitInDoubt` or `DestinationUnavailable` (call again with the same load), `Fenced`,
-        `DestinationRefused`, `RowsUnaccounted`. After any error nothing of the load is visible, or all of it is.
+        Raises `CommitInDoubt` or `DestinationUnavailable` (begin again with the same batch id: the ledger knows),
+        `Fenced`, `DestinationRefused`, `RowsUnaccounted`. After any error nothing of the load is visible, or all of
+        it is.
         """
         ...
 

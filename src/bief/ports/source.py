@@ -51,8 +51,10 @@ class Source(Protocol):
 
         `since` None: everything. Complete: a new round from there (what has changed, or everything again if the
         stream is not incremental). Incomplete: go on inside the round that was cut off. The last batch, and only
-        it, has `position.complete` (it may have no rows). When `runtime.stop` is set the iterator ends early,
-        between batches, without a complete position. Raises `SourceError`.
+        it, has `position.complete` (it may have no rows). A batch without a position is loaded together with those
+        that follow. When `runtime.stop` is set the iterator ends early,
+        between batches, without a complete position. Raises `SourceError`; `SourceChanged` where the
+        batches since the last position must be forgotten and read again.
         """
         ...
 
