@@ -11,6 +11,7 @@
     │   ├── DestinationUnavailable · transient: no connection, a lock that did not come free
     │   ├── CommitInDoubt       · transient: COMMIT was sent and no reply came; the ledger decides
     │   ├── DestinationRefused  · permanent: a permission, a full disk, a table changed by hand
+    │   │   └── RowsRefused     · permanent: a rule of the table that some of the rows break
     │   └── Fenced              · permanent: another run has taken this stream over
     ├── GuardError
     │   ├── TooManyRejected     · permanent: more rejected rows than `max_rejected` allows
@@ -120,6 +121,10 @@ class CommitInDoubt(DestinationError, Transient):
 
 class DestinationRefused(DestinationError, Permanent):
     """The destination refused a statement, and will refuse it again."""
+
+
+class RowsRefused(DestinationRefused):
+    """The destination refused the values of some rows: a rule of the table, or a type that cannot hold them."""
 
 
 class Fenced(DestinationError, Permanent):

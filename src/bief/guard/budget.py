@@ -56,6 +56,14 @@ class Tally:
         self._rejected = 0
         self._examples: dict[tuple[str, str], RejectedRow] = {}
 
+    def plus(self, read: int, rejected: Sequence[RejectedRow], *, complete: bool = False) -> Tally:
+        """The tally with one batch more; this one stays as it is, in case that the batch is not committed after all.
+        Raises as `add`."""
+        more = Tally(self._budget)
+        more._read, more._rejected, more._examples = self._read, self._rejected, dict(self._examples)
+        more.add(read, rejected, complete=complete)
+        return more
+
     def add(self, read: int, rejected: Sequence[RejectedRow], *, complete: bool = False) -> None:
         """Count one batch before it is committed. Raises `TooManyRejected` if the stream is over its budget now.
 

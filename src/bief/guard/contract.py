@@ -55,6 +55,11 @@ class Fitted:
     misfits: list[Misfit]
     changes: list[Change]
     warnings: list[str]
+    row_numbers: Sequence[int]
+
+    def row_number(self, place: int) -> int:
+        """The number in the batch of the row at a place of `rows`."""
+        return self.row_numbers[place]
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ def fit(
     if bad:
         keep = sorted(set(range(rows.num_rows)) - bad.keys())
         table = table.take(arrow.array(keep, pa.int64()))
+        numbers = [numbers[place] for place in keep]
     # A new column of which only misfits had values is not new after all.
     empty = {name for name, column in fitted.items() if isinstance(column.change, AddColumn) and _is_empty(table, name)}
     return Fitted(
@@ -100,6 +106,7 @@ def fit(
         misfits=[bad[place] for place in sorted(bad)],
         changes=[column.change for name, column in fitted.items() if column.change is not None and name not in empty],
         warnings=_warnings(known, declared),
+        row_numbers=numbers,
     )
 
 

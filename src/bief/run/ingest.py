@@ -1,43 +1,34 @@
 """The road: one stream, from the source through the guard into one commit after the other. Start reading here.
 
-Called by `run.runner`, once for each step of the plan, each in a thread of its own. The source makes batches, the
-batches floor shapes them, the guard checks them, the destination commits them; this file is what joins the four.
+Called by `run.runner`, once for each step of the plan, each in a thread of its own. The source makes batches,
+`run.guarding` shapes and checks them, the destination commits them; this file is what joins the three.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from bief.base.clock import Clock
-from bief.base.events import (
-    BatchCommitted,
-    CommitDoubted,
-    CommitSettled,
-    Event,
-    SourceWarned,
-    StepStatus,
-    StreamStarted,
-    TableChanged,
-)
+from bief.base.events import BatchCommitted, CommitDoubted, CommitSettled, Event, StepStatus, StreamStarted
 from bief.base.retries import retried
-from bief.batches.batch import Batch
-from bief.batches.keys import last_per_key
-from bief.batches.shaping import deduplicate_rows, shape
-from bief.errors import BiefError, CommitInDoubt
+from bief.batches.batch import Batch, RejectedRow
+from bief.errors import BiefError, CommitInDoubt, DestinationUnavailable, SourceChanged
 from bief.guard.budget import Tally
 from bief.guard.conservation import account
-from bief.guard.contract import Fitted, fit
-from bief.guard.quarantine import set_aside
 from bief.ports.destination import Committed, Destination, Load, Loader, Target
 from bief.ports.source import Source
+from bief.run.guarding import Guarding
 from bief.run.plan import PlannedStep
 from bief.run.read_ahead import read_ahead
 from bief.run.receipt import StepReceipt
 
-_COUNTS = ("read", "loaded", "rejected", "filtered", "deduplicated", "deleted")
+_COUNTS: Final = ("read", "loaded", "rejected", "filtered", "deduplicated", "deleted")
+# Reads begun anew without any commit between them: a column can turn out to be something else a few times in a file.
+_MOST_STARTS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -53,6 +44,39 @@ class Surroundings:
     clean: Callable[[str], str]
 
 
+@dataclass(frozen=True)
+class OpenLoad:
+    """What the parts of a load came to that is not committed yet. `rejected` leaves out what the database refused."""
+
+    tally: Tally
+    parts: int = 0
+    read: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    deduplicated: int = 0
+    seconds: float = 0.0
+
+    def plus(self, load: Load, refused: Sequence[RejectedRow], *, complete: bool) -> OpenLoad:
+        """With one more part. Raises `TooManyRejected`."""
+        return replace(
+            self,
+            tally=self.tally.plus(load.read, [*load.rejected, *refused], complete=complete),
+            parts=self.parts + 1,
+            read=self.read + load.read,
+            rejected=self.rejected + len(load.rejected),
+            filtered=self.filtered + load.filtered,
+            deduplicated=self.deduplicated + load.deduplicated,
+        )
+
+
+class _StartOver(Exception):
+    """The open load was lost after its first part: its rows must come from the source again."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
+        super().__init__(str(reason))
+
+
 class Ingest:
     """Loads one stream. `load()` does all of it; `receipt()` tells, also after an error, what was committed."""
 
@@ -61,11 +85,14 @@ class Ingest:
         self._source = source
         self._destination = destination
         self._run = run
+        self._guarding = Guarding(step, run.source_name, run.emit)
         self._began = run.clock.monotonic()
-        self._tally = Tally(step.max_rejected)
         self._resumed = False
         self._batches = 0
         self._counts = dict.fromkeys(_COUNTS, 0)
+        # Of what is committed; that of the open load is in `_open`.
+        self._tally = Tally(step.max_rejected)
+        self._open = OpenLoad(self._tally)
 
     def load(self) -> StepReceipt:
         """Carry the stream to its end, or to the stop signal. An error goes into the run log and is raised again."""
@@ -90,67 +117,77 @@ class Ingest:
 
     def _carry(self, loader: Loader) -> bool:
         """The road itself. True: the round is complete. False: it was stopped between two batches."""
+        starts, commits = 0, self._batches
+        while True:
+            try:
+                return self._read(loader)
+            except (SourceChanged, _StartOver) as turn:
+                loader.rollback()
+                starts = starts + 1 if self._batches == commits else 1
+                if starts > _MOST_STARTS:
+                    raise turn.reason if isinstance(turn, _StartOver) else turn from None
+                commits, self._open = self._batches, OpenLoad(self._tally)
+
+    def _read(self, loader: Loader) -> bool:
+        """From the last commit to the end of the round, or to the stop signal."""
         source_batches = self._source.read(self._step.stream.name, since=loader.position)
         with closing(read_ahead(source_batches)) as batches:
             for batch in batches:
-                began = self._run.clock.monotonic()
-                load = self._guard(batch, loader)
-                committed = self._commit(load, loader)
-                self._account(load, committed, seconds=self._run.clock.monotonic() - began)
-                if batch.position.complete:
+                self._land(batch, loader)
+                if batch.complete:
                     return True
                 if self._run.stop.is_set():
                     return False
         return False
 
-    def _guard(self, batch: Batch, loader: Loader) -> Load:
-        """Shape the rows, hold them against the table, and set aside what does not fit, each with its reason."""
-        stream = self._step.stream
-        rows, repeated = shape(batch.rows, stream.shape), 0
-        if stream.shape.deduplicate:
-            rows, repeated = deduplicate_rows(rows)
-        fitted = fit(rows, loader.schema, stream.shape, stream.primary_key)
-        self._tell(fitted)
-        rejected = set_aside(batch, fitted.misfits, stream.shape)
-        rows, outdated = last_per_key(fitted.rows, self._key(), stream.cursor)
-        self._tally.add(batch.read, rejected, complete=batch.position.complete)
-        return Load(
-            batch_id=f"{self._run.run_id}/{stream.name}/{self._batches}",
-            rows=rows,
-            position=batch.position,
-            read=batch.read,
-            rejected=rejected,
-            deduplicated=repeated + outdated,
-            deleted=batch.deleted,
-            changes=fitted.changes,
-        )
+    def _land(self, batch: Batch, loader: Loader) -> None:
+        """Write one batch, and commit where the source says so.
 
-    def _commit(self, load: Load, loader: Loader) -> Committed:
-        """Commit. A commit in doubt is settled by doing the very same load again: the ledger knows the truth."""
-        doubted = False
+        A commit in doubt is settled by the ledger, which is asked when the load is begun again with the same batch
+        id. A load of which a part was lost with its connection must come from the source again.
+        """
+        stream, before = self._step.stream.name, self._open
+        batch_id = f"{self._run.run_id}/{stream}/{self._batches}"
+        failures: list[Exception] = []
 
-        def once() -> Committed:
-            nonlocal doubted
+        def once() -> tuple[OpenLoad, Committed | None]:
+            landed = loader.begin(batch_id)
+            if landed is None and failures and before.parts:
+                raise _StartOver(failures[0])
             try:
-                return loader.commit(load)
-            except CommitInDoubt:
-                doubted = True
-                self._run.emit(CommitDoubted(stream=self._step.stream.name, batch_id=load.batch_id))
+                return self._write(batch, loader, batch_id, before, landed)
+            except (DestinationUnavailable, CommitInDoubt) as error:
+                failures.append(error)
+                if isinstance(error, CommitInDoubt):
+                    self._run.emit(CommitDoubted(stream=stream, batch_id=batch_id))
                 raise
 
-        committed = retried(once, what=f"the commit of {load.batch_id}", emit=self._run.emit, stop=self._run.stop)
-        if doubted:
-            self._run.emit(
-                CommitSettled(stream=self._step.stream.name, batch_id=load.batch_id, landed=committed.landed_before)
-            )
-        return committed
+        after, committed = retried(once, what=f"the commit of {batch_id}", emit=self._run.emit, stop=self._run.stop)
+        if committed is not None and any(isinstance(error, CommitInDoubt) for error in failures):
+            self._run.emit(CommitSettled(stream=stream, batch_id=batch_id, landed=committed.landed_before))
+        self._open = after
+        if committed is not None:
+            self._account(after, committed, batch_id)
 
-    def _account(self, load: Load, committed: Committed, *, seconds: float) -> None:
+    def _write(
+        self, batch: Batch, loader: Loader, batch_id: str, before: OpenLoad, landed: Committed | None
+    ) -> tuple[OpenLoad, Committed | None]:
+        """The batch in the open load, which ends if the batch has a position. `landed`: it is in the table already."""
+        began = self._run.clock.monotonic()
+        load = self._guarding.load(batch, loader, batch_id)
+        refused = loader.write(load).refused if landed is None else ()
+        after = before.plus(load, refused, complete=batch.complete)
+        committed = landed
+        if landed is None and batch.position is not None:
+            committed = loader.end(batch.position)
+        return replace(after, seconds=before.seconds + self._run.clock.monotonic() - began), committed
+
+    def _account(self, load: OpenLoad, committed: Committed, batch_id: str) -> None:
         """Add the counts of one commit to the receipt, and see that every row that was read is in one of them."""
         counts = {
             "read": load.read,
             "loaded": committed.loaded,
-            "rejected": len(load.rejected),
+            "rejected": load.rejected + committed.refused,
             "filtered": load.filtered,
             "deduplicated": load.deduplicated + committed.superseded,
         }
@@ -159,28 +196,17 @@ class Ingest:
         for name, number in counts.items():
             self._counts[name] += number
         self._batches += 1
+        self._tally = load.tally
+        self._open = OpenLoad(self._tally)
         self._run.emit(
             BatchCommitted(
                 run_id=self._run.run_id,
                 stream=self._step.stream.name,
-                batch_id=load.batch_id,
-                seconds=seconds,
+                batch_id=batch_id,
+                seconds=load.seconds,
                 **counts,
             )
         )
-
-    def _tell(self, fitted: Fitted) -> None:
-        if fitted.changes:
-            self._run.emit(TableChanged(table=self._step.table, changes=tuple(map(str, fitted.changes))))
-        for warning in fitted.warnings:
-            self._run.emit(SourceWarned(source=self._run.source_name, stream=self._step.stream.name, message=warning))
-
-    def _key(self) -> tuple[str, ...]:
-        """What makes two rows of one batch the same row. In append mode, two versions are two rows."""
-        stream = self._step.stream
-        if self._step.mode == "append" and stream.primary_key:
-            return (*stream.primary_key, stream.cursor) if stream.cursor else ()
-        return stream.primary_key
 
     def _target(self) -> Target:
         return Target(

@@ -14,9 +14,10 @@ from typing import Any, Final
 import pyarrow as pa
 
 from bief.batches.batch import Position, RejectedRow
-from bief.ports.destination import Load, Target
+from bief.ports.destination import Committed, Target
 from bief.sql import statements
 from bief.sql.session import Session
+from bief.sql.totals import Totals
 
 FORMAT: Final = "_bief_format"
 LOADS: Final = "_bief_loads"
@@ -39,16 +40,6 @@ class StreamRow:
     table_name: str
     total_rows: int | None
     last_success: datetime | None
-
-
-@dataclass(frozen=True)
-class Landed:
-    """What the ledger knows of a load, and the counts of `Committed`."""
-
-    load_id: int
-    loaded: int
-    superseded: int
-    deleted: int
 
 
 class Books:
@@ -81,25 +72,27 @@ class Books:
         )
         return int(claimed[0][0]) if claimed else None
 
-    def landed(self, batch_id: str) -> Landed:
+    def landed(self, batch_id: str) -> Committed:
         """What the ledger says of a load that landed before."""
         row = self._session.rows(self._say(statements.LANDED), self._target.pipeline, batch_id)[0]
-        return Landed(*(int(value) for value in row))
+        load_id, loaded, superseded, deleted, refused = (int(value) for value in row)
+        return Committed(load_id, loaded, superseded, deleted, refused, landed_before=True)
 
-    def record(self, load: Load, landed: Landed, rejected: int) -> None:
+    def record(self, totals: Totals, position: Position, load_id: int) -> None:
         """Complete the ledger row of a load with its counts."""
         self._session.write(
             self._say(statements.RECORD_COUNTS),
-            load.read,
-            landed.loaded,
-            landed.superseded,
-            landed.deleted,
-            rejected,
-            load.filtered,
-            load.deduplicated,
-            position_text(load.position),
-            load.position.complete,
-            landed.load_id,
+            totals.read,
+            totals.loaded,
+            totals.superseded,
+            totals.deleted,
+            totals.rejected,
+            totals.refused,
+            totals.filtered,
+            totals.deduplicated,
+            position_text(position),
+            position.complete,
+            load_id,
         )
 
     # -- state

@@ -25,7 +25,8 @@ class Dialect:
     `types`: what each type name of `batches.schema` is called (`decimal` stands for all decimals). `also`: other
     names of the catalog that hold the same values. `now`: the time of the transaction, `clock`: that of
     the moment. `xid`: its number, if it has
-    one. `unique_keys`: merge mode needs a unique index on the primary key. `columns_query` and `keys_query` read the
+    one. `unique_keys`: merge mode needs a unique index on the primary key. `savepoints`: a part of a
+    transaction can be taken back. `columns_query` and `keys_query` read the
     catalog and take `catalog_values(table)`.
     """
 
@@ -44,6 +45,7 @@ class Dialect:
     distinct: str = "{left} IS DISTINCT FROM {right}"
     unique_keys: bool = True
     merge_statement: bool = False
+    savepoints: bool = True
     temporary_schema: str = "temp"
 
     def quote(self, name: str) -> str:

@@ -1,15 +1,15 @@
-"""The road of a load into an SQL database: one transaction, whose steps are the verbs of `SqlLoader._land`.
+"""The road of a load into an SQL database: one transaction, from `begin` over `write` for each part to `end`.
 
 Made by a destination's `loader()`, called by `run.ingest`. The protocol is that of docs/guarantees.md: the ledger
 first, then the state under lock, then everything that the load makes visible, then the state again. What the steps
-say to the database stands in `bookkeeping`, `tables`, `writing` and `publishing`.
+say to the database stands in `bookkeeping`, `tables`, `writing`, `refusals`, `looking` and `publishing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -17,14 +17,17 @@ import pyarrow as pa
 from bief.base.failpoints import failpoint
 from bief.batches.batch import Position
 from bief.errors import DestinationRefused, Fenced
-from bief.ports.destination import Committed, Load, Target
+from bief.ports.destination import Committed, Load, Measured, Target, Written
 from bief.sql.accounting import check_balance, check_load, check_rows
-from bief.sql.bookkeeping import Books, Landed, StreamRow
+from bief.sql.bookkeeping import Books, StreamRow
+from bief.sql.looking import found_in, measured
 from bief.sql.publishing import publish
+from bief.sql.refusals import write_or_refuse
 from bief.sql.rounds import Round, begin_round
 from bief.sql.session import Session
 from bief.sql.tables import Table, Tables
-from bief.sql.writing import Writer, Written
+from bief.sql.totals import Totals
+from bief.sql.writing import Writer
 
 
 @contextmanager
@@ -37,6 +40,17 @@ def transaction(session: Session, turn: AbstractContextManager[Any], lock: str) 
         except BaseException:
             session.rollback()
             raise
+
+
+@dataclass
+class _OpenLoad:
+    """The load whose transaction is open: its row in the ledger, the state it started from, and what it did so far."""
+
+    batch_id: str
+    load_id: int
+    state: StreamRow
+    table: Table | None
+    totals: Totals
 
 
 class SqlLoader:
@@ -54,6 +68,8 @@ class SqlLoader:
         self._turn = turn
         self._lock = f"{target.pipeline}\x1f{target.stream}"
         self._books = Books(session, target)
+        self._open: _OpenLoad | None = None
+        self._transaction = ExitStack()
         self._state, self._schema, self._started_at = self._take_over(rebuild=rebuild)
         self._resumed = self._state.position is not None and not self._state.position.complete
 
@@ -67,16 +83,90 @@ class SqlLoader:
 
     @property
     def schema(self) -> pa.Schema | None:
+        if self._open is not None and self._open.table is not None:
+            return self._open.table.schema
         return self._schema
 
-    def commit(self, load: Load) -> Committed:
+    # -- a load
+
+    def begin(self, batch_id: str) -> Committed | None:
+        if self._open is not None:
+            return None
+        self._transaction.enter_context(self._turn)
+        with self._taken_back():
+            self._session.begin(self._lock)
+            failpoint("load.after_begin")
+            load_id = self._books.claim(batch_id, self._state.epoch)
+            if load_id is None:
+                return self._landed_before(batch_id)
+            failpoint("load.after_claim")
+            state = self._must_be_mine(self._books.state(lock=True))
+            failpoint("load.after_state")
+            self._open = _OpenLoad(batch_id, load_id, state, None, Totals())
+        return None
+
+    def write(self, load: Load) -> Written:
         check_load(load, self._target)
-        with transaction(self._session, self._turn, self._lock):
-            committed = self._land(load)
+        with self._taken_back():
+            opened = self._must_be_open(load.batch_id)
+            opened.table = self._ready_table(load, opened)
+            failpoint("load.after_ddl")
+            written = self._write(load, opened)
+            rejected = self._books.reject([*load.rejected, *written.refused], opened.load_id)
+            failpoint("load.after_rejects")
+            check_balance(load, loaded=written.loaded, superseded=written.superseded, rejected=rejected)
+            opened.totals.add(load, written, rejected)
+        return written
+
+    def lookup(self, table: str, keys: pa.Table, columns: Sequence[str] = ()) -> pa.Table | None:
+        with self._taken_back():
+            place = self._tables.read(table)
+            if table == self._target.table and self._open is not None:
+                place = self._open.table or self._tables.read(self._state.staging or table)
+            return found_in(self._session, place, keys, columns)
+
+    def measure(self, columns: Sequence[str] = ()) -> Measured:
+        with self._taken_back():
+            table = self._open.table if self._open is not None else None
+            return measured(self._session, table or self._tables.read(self._into), columns)
+
+    def end(self, position: Position) -> Committed:
+        with self._taken_back():
+            opened = self._must_be_open()
+            table = opened.table
+            if position.complete:
+                table = self._publish(opened)
+            failpoint("load.after_publish")
+            totals = opened.totals
+            self._books.record(totals, position, opened.load_id)
+            self._books.step_adds(totals.read, totals.loaded, totals.rejected, self._started_at)
+            if position.complete:
+                self._books.step_ends("success", None)
+            failpoint("load.after_counts")
+            advanced = self._advance(opened.state, position)
+            failpoint("load.before_commit")
+            self._session.commit()
+            self._state, self._schema = advanced, table.schema if table else self._schema_without(opened)
+            self._leave()
         failpoint("load.after_commit")
-        return committed
+        return Committed(opened.load_id, totals.loaded, totals.superseded, totals.deleted, totals.refused)
+
+    def rollback(self) -> None:
+        if self._open is not None:
+            self._session.rollback()
+            self._leave()
+
+    def commit(self, load: Load) -> Committed:
+        if load.position is None:
+            raise ValueError("a load that is committed needs a position")
+        landed = self.begin(load.batch_id)
+        if landed is not None:
+            return landed
+        self.write(load)
+        return self.end(load.position)
 
     def fail(self, error: str, *, cancelled: bool = False) -> None:
+        self.rollback()
         status = "cancelled" if cancelled else "failed"
         with transaction(self._session, self._turn, self._lock):
             if not self._books.step_ends(status, error) and not self._books.step_exists():
@@ -87,49 +177,45 @@ class SqlLoader:
         failpoint("fail.after_commit")
 
     def close(self) -> None:
+        self.rollback()
         self._session.close()
 
-    def _land(self, load: Load) -> Committed:
-        """The protocol. Everything between `begin` and `commit` becomes visible together or not at all."""
-        books = self._books
-        failpoint("load.after_begin")
-        load_id = books.claim(load.batch_id, self._state.epoch)
-        if load_id is None:
-            return self._landed_before(load)
-        failpoint("load.after_claim")
-        state = self._must_be_mine(books.state(lock=True))
-        failpoint("load.after_state")
-        table = self._ready_table(load, load_id)
-        failpoint("load.after_ddl")
-        written, deleted = self._write(load, table, load_id)
-        rejected = books.reject(load.rejected, load_id)
-        failpoint("load.after_rejects")
-        check_balance(load, loaded=written.loaded, superseded=written.superseded, rejected=rejected)
-        if load.position.complete:
-            table = publish(self._tables, self._target, state.staging, table, load_id)
-            books.finish(self._tables.count(self._target.table) if table else 0)
-        failpoint("load.after_publish")
-        landed = Landed(load_id, written.loaded, written.superseded, deleted)
-        books.record(load, landed, rejected)
-        books.step_adds(load.read, written.loaded, rejected, self._started_at)
-        if load.position.complete:
-            books.step_ends("success", None)
-        failpoint("load.after_counts")
-        advanced = self._advance(state, load)
-        failpoint("load.before_commit")
-        self._session.commit()
-        self._state, self._schema = advanced, table.schema if table else None
-        return Committed(load_id, landed.loaded, landed.superseded, landed.deleted)
+    # -- its parts
 
-    def _landed_before(self, load: Load) -> Committed:
+    @contextmanager
+    def _taken_back(self) -> Iterator[None]:
+        """Any error takes the whole load back."""
+        try:
+            yield
+        except BaseException:
+            self._session.rollback()
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        """The transaction has ended: nothing is open, and others have their turn."""
+        self._open = None
+        self._transaction.close()
+
+    @property
+    def _into(self) -> str:
+        return self._state.staging or self._target.table
+
+    def _must_be_open(self, batch_id: str | None = None) -> _OpenLoad:
+        if self._open is None or batch_id not in (None, self._open.batch_id):
+            raise ValueError(f"no load {batch_id or ''} is open")
+        return self._open
+
+    def _landed_before(self, batch_id: str) -> Committed:
         """The ledger has this load: take its counts, and the state that it led to if the stream is still ours."""
-        landed = self._books.landed(load.batch_id)
+        committed = self._books.landed(batch_id)
         state = self._books.state()
         if state is not None and state.epoch == self._state.epoch:
             table = self._tables.read(state.staging or self._target.table)
             self._state, self._schema = state, table.schema if table else None
         self._session.rollback()
-        return Committed(landed.load_id, landed.loaded, landed.superseded, landed.deleted, landed_before=True)
+        self._leave()
+        return committed
 
     def _must_be_mine(self, state: StreamRow | None) -> StreamRow:
         mine = self._state
@@ -140,30 +226,40 @@ class SqlLoader:
             )
         return state
 
-    def _ready_table(self, load: Load, load_id: int) -> Table | None:
+    def _ready_table(self, load: Load, opened: _OpenLoad) -> Table | None:
         """The table that the rows go into, made or changed as the load asks. None if there is nothing to hold."""
-        into = begin_round(self._tables, self._target, self._state, load, load_id)
-        if into is None:
-            return None
-        check_rows(load, into)
-        return into
+        if opened.table is None:
+            table = begin_round(self._tables, self._target, self._state, load, opened.load_id)
+        else:
+            table = self._tables.change(opened.table, load.changes)
+        if table is not None:
+            check_rows(load, table)
+        return table
 
-    def _write(self, load: Load, table: Table | None, load_id: int) -> tuple[Written, int]:
-        if table is None:
-            return Written(), 0
-        writer = Writer(self._session, self._target, table, load_id)
-        written = writer.write(load.rows)
+    def _write(self, load: Load, opened: _OpenLoad) -> Written:
+        if opened.table is None:
+            return Written()
+        writer = Writer(self._session, self._target, opened.table, opened.load_id)
+        written = write_or_refuse(self._session, writer, load)
         failpoint("load.after_rows")
         deleted = writer.delete(load.deleted) if load.deleted is not None else 0
         failpoint("load.after_deletes")
-        return written, deleted
+        return replace(written, deleted=deleted)
 
-    def _advance(self, state: StreamRow, load: Load) -> StreamRow:
-        complete = load.position.complete
-        staging, rebuilding = (None, False) if complete else (state.staging, state.rebuilding)
-        if not self._books.advance(state, load.position, staging=staging, rebuilding=rebuilding):
+    def _publish(self, opened: _OpenLoad) -> Table | None:
+        table = publish(self._tables, self._target, opened.state.staging, opened.table, opened.load_id)
+        self._books.finish(self._tables.count(self._target.table) if table else 0)
+        return table
+
+    def _schema_without(self, opened: _OpenLoad) -> pa.Schema | None:
+        """A load that wrote nothing leaves the columns as they were."""
+        return self._schema if not opened.totals.parts else None
+
+    def _advance(self, state: StreamRow, position: Position) -> StreamRow:
+        staging, rebuilding = (None, False) if position.complete else (state.staging, state.rebuilding)
+        if not self._books.advance(state, position, staging=staging, rebuilding=rebuilding):
             raise Fenced(f"the state of the stream {self._target.stream} was changed while this load was written.")
-        return replace(state, position=load.position, version=state.version + 1, staging=staging, rebuilding=rebuilding)
+        return replace(state, position=position, version=state.version + 1, staging=staging, rebuilding=rebuilding)
 
     def _take_over(self, *, rebuild: bool) -> tuple[StreamRow, pa.Schema | None, Any]:
         """Fence older runs and read where the stream was left: one transaction, queued behind an unfinished commit."""

@@ -48,6 +48,26 @@ class Session(Protocol):
         """Make rows readable as the temporary table `dialect.temporary(name)` until the transaction ends."""
         ...
 
+    def unstage(self, name: str) -> None:
+        """Forget staged rows before the end of the transaction."""
+        ...
+
+    def table(self, sql: str, schema: pa.Schema) -> pa.Table:
+        """The rows of a query, with the columns and types (of `batches.schema`) that it is known to have."""
+        ...
+
+    def savepoint(self) -> None:
+        """A place inside the transaction to come back to. Only where `dialect.savepoints`."""
+        ...
+
+    def back_to_savepoint(self) -> None:
+        """Take back what was done since the last savepoint, and forget it."""
+        ...
+
+    def release_savepoint(self) -> None:
+        """Forget the last savepoint; what was done since stays."""
+        ...
+
     def append(self, table: str, rows: pa.Table, load_id: int | None = None) -> int:
         """Add rows to a table, with Bief's own columns if a load id is given. Gives their number, as `write` does."""
         ...

@@ -14,12 +14,13 @@ VALUES ($1, $2, $3, $4, $5, $6, {xid})
 ON CONFLICT (pipeline, batch_id) DO NOTHING RETURNING load_id"""
 
 LANDED: Final = """
-SELECT load_id, rows_loaded, rows_superseded, rows_deleted FROM {loads} WHERE pipeline = $1 AND batch_id = $2"""
+SELECT load_id, rows_loaded, rows_superseded, rows_deleted, rows_refused
+FROM {loads} WHERE pipeline = $1 AND batch_id = $2"""
 
 RECORD_COUNTS: Final = """
 UPDATE {loads} SET rows_read = $1, rows_loaded = $2, rows_superseded = $3, rows_deleted = $4, rows_rejected = $5,
-    rows_filtered = $6, rows_deduplicated = $7, position = $8, complete = $9
-WHERE load_id = $10"""
+    rows_refused = $6, rows_filtered = $7, rows_deduplicated = $8, position = $9, complete = $10
+WHERE load_id = $11"""
 
 # -- The state of a stream: its position, and the epoch that fences older runs.
 
@@ -124,3 +125,8 @@ DELETE FROM {table} WHERE ({key}, {load_id}) IN (
         SELECT {key}, max({load_id}) AS newest FROM {table} GROUP BY {key} HAVING count(*) > 1
     ) AS s ON {same_key} WHERE t.{load_id} < s.newest)"""
 MOVE_ROWS: Final = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging}"
+
+# -- What the guard asks of a table in an open load.
+
+FOUND: Final = "SELECT DISTINCT {columns} FROM {table} AS t JOIN {stage} AS s ON {same_key}"
+MEASURE: Final = "SELECT count(*) AS rows{greatest} FROM {table}"

@@ -6,27 +6,18 @@ Each function says one or two sentences of `sql.statements` and gives back what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
 from bief.batches.schema import TIMESTAMP
-from bief.ports.destination import Target
+from bief.ports.destination import Target, Written
 from bief.sql import statements
 from bief.sql.session import Session
 from bief.sql.tables import Table
 
 STAGE: Final = "bief_stage"
 _GONE: Final = "bief_gone"
-
-
-@dataclass(frozen=True)
-class Written:
-    """Rows that were written, and rows that were not because the table holds the same or a newer version."""
-
-    loaded: int = 0
-    superseded: int = 0
 
 
 class Writer:

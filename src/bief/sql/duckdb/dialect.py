@@ -36,4 +36,5 @@ DUCKDB: Final = Dialect(
     keys_query="",
     unique_keys=False,
     merge_statement=True,
+    savepoints=False,
 )

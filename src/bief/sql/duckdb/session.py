@@ -17,10 +17,11 @@ from weakref import WeakValueDictionary
 import duckdb
 import pyarrow as pa
 
-from bief.errors import CommitInDoubt, DestinationError, DestinationRefused, DestinationUnavailable
+from bief.errors import CommitInDoubt, DestinationError, DestinationRefused, DestinationUnavailable, RowsRefused
 from bief.sql.dialect import Dialect
 from bief.sql.duckdb.dialect import DUCKDB
 from bief.sql.names import OWN_COLUMNS
+from bief.sql.results import in_types
 from bief.sql.session import Row
 
 _LOCKED: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
@@ -136,7 +137,8 @@ def translated(error: duckdb.Error, path: Path) -> DestinationError:
     if isinstance(error, duckdb.IOException):
         do = "Let this user write the file and its folder, or correct `path` in the project file."
         return DestinationRefused(what, where=str(path), do=do)
-    return DestinationRefused(what, where=str(path))
+    of_rows = isinstance(error, duckdb.ConstraintException | duckdb.ConversionException | duckdb.OutOfRangeException)
+    return (RowsRefused if of_rows else DestinationRefused)(what, where=str(path))
 
 
 class DuckdbSession:
@@ -198,6 +200,24 @@ class DuckdbSession:
     def run(self, sql: str) -> None:
         with speaking(self._file.path):
             self._open().execute(sql)
+
+    def table(self, sql: str, schema: pa.Schema) -> pa.Table:
+        with speaking(self._file.path):
+            found: pa.Table = self._open().execute(sql).to_arrow_table()
+        return in_types(found, schema)
+
+    def savepoint(self) -> None:
+        raise NotImplementedError("DuckDB has no savepoints")
+
+    def back_to_savepoint(self) -> None:
+        raise NotImplementedError("DuckDB has no savepoints")
+
+    def release_savepoint(self) -> None:
+        raise NotImplementedError("DuckDB has no savepoints")
+
+    def unstage(self, name: str) -> None:
+        with speaking(self._file.path):
+            self._open().unregister(name)
 
     def stage(self, name: str, rows: pa.Table) -> None:
         with speaking(self._file.path):

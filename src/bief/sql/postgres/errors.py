@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bief.errors import DestinationError, DestinationRefused, DestinationUnavailable
+from bief.errors import DestinationError, DestinationRefused, DestinationUnavailable, RowsRefused
 
 # The driver writes its own status before, and the whole statement after, what the server or libpq said.
 _NOISE: Final = re.compile(r"^[A-Z_]+: (?:\[libpq\] )?|(?:\. SQLSTATE: \w+|\n+Query was:.*)$", re.DOTALL)
@@ -17,6 +17,8 @@ _LOST: Final = re.compile(
     re.IGNORECASE,
 )
 _UNAVAILABLE_CLASSES: Final = ("08", "57P", "53300", "55P03", "40001", "40P01", "25P03", "58030", "57014")
+# Data exceptions and broken constraints: the values of some rows are at fault.
+_ROW_CLASSES: Final = ("22", "23")
 _ADVICE: Final = {
     "28P01": "Check the user and the password in the URL of this destination.",
     "28000": "Check the user in the URL of this destination, and the server's pg_hba.conf.",
@@ -65,4 +67,7 @@ def translated(sqlstate: str | None, message: str, *, where: str) -> Destination
         return DestinationUnavailable(what, where=where, do=do)
     if sqlstate and sqlstate.startswith(_UNAVAILABLE_CLASSES):
         return DestinationUnavailable(what, where=where, do=_ADVICE.get(sqlstate, ""))
-    return DestinationRefused(what, where=where, do=_ADVICE.get(sqlstate or "", ""))
+    do = _ADVICE.get(sqlstate or "", "")
+    if sqlstate and sqlstate.startswith(_ROW_CLASSES):
+        return RowsRefused(what, where=where, do=do)
+    return DestinationRefused(what, where=where, do=do)

@@ -23,6 +23,8 @@ from bief.base.secrets import Redactor, Secret
 from bief.errors import CommitInDoubt, DestinationUnavailable
 from bief.sql.dialect import Dialect
 from bief.sql.postgres.errors import is_lost, sentence_of, translated
+from bief.sql.postgres.results import plain_numbers
+from bief.sql.results import in_types
 from bief.sql.session import Row
 
 _SETTINGS: Final = """
@@ -39,6 +41,8 @@ SELECT CASE WHEN current_setting('track_counts')::boolean AND c.relkind = 'r'
     THEN pg_stat_get_xact_tuples_inserted(c.oid) END
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2"""
 _MILLISECONDS: Final = 1000
+# Savepoints of one name nest: the last one hides the others until it is released.
+_SAVEPOINT: Final = "bief_part"
 _SQLSTATE: Final = re.compile(r"SQLSTATE: (\w{5})")
 # An error in the middle of a result comes out of pyarrow, as one of its own or as an OSError.
 DRIVER_ERRORS: Final = (adbc_driver_manager.Error, pa.ArrowException, OSError)
@@ -109,6 +113,7 @@ class PostgresSession:
         self._server = server
         self._dialect = dialect
         self._connection: Any = None
+        self._staged: set[str] = set()
         self._closed = False
 
     @property
@@ -177,8 +182,30 @@ class PostgresSession:
         with self._server.speaking(self._drop), self._open().cursor() as cursor:
             cursor.execute(sql)
 
+    def table(self, sql: str, schema: pa.Schema) -> pa.Table:
+        with self._server.speaking(self._drop), self._open().cursor() as cursor:
+            cursor.execute(sql)
+            found = cursor.fetch_arrow_table()
+        return in_types(plain_numbers(found), schema)
+
+    def savepoint(self) -> None:
+        self.run(f"SAVEPOINT {_SAVEPOINT}")
+
+    def back_to_savepoint(self) -> None:
+        self.run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        self.release_savepoint()
+
+    def release_savepoint(self) -> None:
+        self.run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+
+    def unstage(self, name: str) -> None:
+        self.run(f"DROP TABLE IF EXISTS {self._dialect.temporary(name)}")
+
     def stage(self, name: str, rows: pa.Table) -> None:
         dialect = self._dialect
+        if name in self._staged:
+            self.unstage(name)
+        self._staged.add(name)
         columns = ", ".join(f"{dialect.quote(field.name)} {dialect.type_sql(field.type)}" for field in rows.schema)
         self.run(f"CREATE TEMPORARY TABLE {dialect.quote(name)} ({columns}) ON COMMIT DROP")
         self._copy(name, rows, temporary=True)
@@ -198,6 +225,7 @@ class PostgresSession:
 
     def _leave(self) -> None:
         """Back to autocommit mode."""
+        self._staged.clear()
         try:
             if self._connection is not None:
                 self._connection.adbc_connection.set_autocommit(True)

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS {schema}._bief_loads (
     rows_superseded bigint NOT NULL DEFAULT 0,
     rows_deleted bigint NOT NULL DEFAULT 0,
     rows_rejected bigint NOT NULL DEFAULT 0,
+    rows_refused bigint NOT NULL DEFAULT 0,
     rows_filtered bigint NOT NULL DEFAULT 0,
     rows_deduplicated bigint NOT NULL DEFAULT 0,
     position text,

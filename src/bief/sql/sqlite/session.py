@@ -16,12 +16,13 @@ from typing import Any, Final
 import pyarrow as pa
 
 from bief.base.clock import Clock
-from bief.errors import CommitInDoubt, DestinationError, DestinationRefused, DestinationUnavailable
+from bief.errors import CommitInDoubt, DestinationError, DestinationRefused, DestinationUnavailable, RowsRefused
 from bief.sql.dialect import Dialect
 from bief.sql.names import OWN_COLUMNS
+from bief.sql.results import in_types
 from bief.sql.session import Row
 from bief.sql.sqlite.dialect import DECIMAL_COLLATION, NOW_FUNCTION, SQLITE
-from bief.sql.sqlite.values import bound_rows
+from bief.sql.sqlite.values import arrow_table, bound_rows
 from bief.sql.sqlite.wal import use_write_ahead_log
 
 _BUSY_TIMEOUT_SECONDS: Final = 30.0
@@ -43,6 +44,9 @@ _ADVICE: Final = {
     sqlite3.SQLITE_IOERR: "The disk failed or is full; SQLite needs a local disk, not a network one.",
 }
 _PRIMARY_CODE: Final = 0xFF
+_ROW_CODES: Final = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG})
+# Savepoints of one name nest: the last one hides the others until it is released.
+_SAVEPOINT: Final = "bief_part"
 
 
 @contextlib.contextmanager
@@ -53,7 +57,7 @@ def speaking(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise translated(error, path) from error
     except (OverflowError, UnicodeEncodeError) as error:
-        raise DestinationRefused(f"a value cannot be stored: {error}.", where=str(path)) from error
+        raise RowsRefused(f"a value cannot be stored: {error}.", where=str(path)) from error
 
 
 def translated(error: sqlite3.Error, path: Path) -> DestinationError:
@@ -63,6 +67,8 @@ def translated(error: sqlite3.Error, path: Path) -> DestinationError:
     if code in _WAITING:
         do = f"Another process wrote into it for more than {_BUSY_TIMEOUT_SECONDS:.0f} seconds; it is tried again."
         return DestinationUnavailable(what, where=str(path), do=do)
+    if code in _ROW_CODES:
+        return RowsRefused(what, where=str(path))
     return DestinationRefused(what, where=str(path), do=_ADVICE.get(code, ""))
 
 
@@ -74,7 +80,7 @@ class SqliteSession:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._moment = ""
-        self._staged: list[str] = []
+        self._staged: set[str] = set()
         self._closed = False
 
     @property
@@ -87,13 +93,13 @@ class SqliteSession:
         if self._connection is None:
             self._connection = self._connect()
         self._moment = text_of(self._clock.now())
-        self._staged = []
+        self._staged = set()
         self.run("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
         """While the transaction is still open after an error, nothing was written; else the ledger must say."""
         for name in self._staged:
-            self.run(f"DROP TABLE {name}")
+            self.run(f"DROP TABLE IF EXISTS {name}")
         connection = self._open()
         try:
             connection.execute("COMMIT")
@@ -127,12 +133,30 @@ class SqliteSession:
         with speaking(self._path):
             self._open().execute(sql)
 
+    def table(self, sql: str, schema: pa.Schema) -> pa.Table:
+        return in_types(arrow_table(schema.names, self.rows(sql)), schema)
+
+    def savepoint(self) -> None:
+        self.run(f"SAVEPOINT {_SAVEPOINT}")
+
+    def back_to_savepoint(self) -> None:
+        self.run(f"ROLLBACK TO {_SAVEPOINT}")
+        self.release_savepoint()
+
+    def release_savepoint(self) -> None:
+        self.run(f"RELEASE {_SAVEPOINT}")
+
+    def unstage(self, name: str) -> None:
+        self.run(f"DROP TABLE IF EXISTS {self.dialect.temporary(name)}")
+
     def stage(self, name: str, rows: pa.Table) -> None:
         dialect = self.dialect
         place = dialect.temporary(name)
+        if place in self._staged:
+            self.unstage(name)
         columns = ", ".join(f"{dialect.quote(field.name)} {dialect.type_sql(field.type)}" for field in rows.schema)
         self.run(f"CREATE TABLE {place} ({columns})")
-        self._staged.append(place)
+        self._staged.add(place)
         self._insert(place, rows, (), ())
 
     def append(self, table: str, rows: pa.Table, load_id: int | None = None) -> int:

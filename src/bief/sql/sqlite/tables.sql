@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS _bief_loads (
     rows_superseded BIGINT NOT NULL DEFAULT 0,
     rows_deleted BIGINT NOT NULL DEFAULT 0,
     rows_rejected BIGINT NOT NULL DEFAULT 0,
+    rows_refused BIGINT NOT NULL DEFAULT 0,
     rows_filtered BIGINT NOT NULL DEFAULT 0,
     rows_deduplicated BIGINT NOT NULL DEFAULT 0,
     position TEXT,
