@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from postgres_server import fresh_database, server_url
 
+# Its tests are collected from where they are imported: their asserts shall say as much as those of test files.
+pytest.register_assert_rewrite("bief.testing.source_suite")
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:

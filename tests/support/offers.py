@@ -7,26 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rest_sources import rest
 from scripted_api import Asked, Reply, ScriptedApi, reply
 
 from bief.ports.runtime import Runtime
-from bief.ports.source import Source
-
-CANARY = "canary-of-a-secret"
-
-
-@dataclass(frozen=True)
-class Offer:
-    """An open source, one of its streams, and the values of the column `id` that a full read gives, in order."""
-
-    source: Source
-    stream: str
-    ids: Sequence[Any]
-
+from bief.testing import CANARY, Offer
 
 Opening = Callable[[Runtime], contextlib.AbstractContextManager[Offer]]
 ROWS = 37
