@@ -7,23 +7,20 @@ proxies, certificates and the completeness of the body are settled here.
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-import certifi
 import urllib3
 from pydantic import Field
-from urllib3.exceptions import HTTPError, ProxyError, ReadTimeoutError, SSLError
+from urllib3.exceptions import HTTPError, ProxyError, ReadTimeoutError
 from urllib3.util import make_headers, parse_url
 
+from bief.base.network import certificate_problem, proxy_for, reason_of, trusted_authorities
 from bief.config.closed import Closed
 from bief.http.bodies import ACCEPT_ENCODING, BodyCut, BodyWrong, decompressed
 from bief.http.places import Place
@@ -163,16 +160,16 @@ class Transport:
             return place.unavailable(self._why_cut(), _RETRY_LATER)
         if isinstance(error, ReadTimeoutError | TimeoutError):
             return place.unavailable(f"The server was silent for {self._limits.read_seconds:g} s.", _RETRY_LATER)
-        if _certificate_problem(error):
+        if certificate_problem(error):
             return place.refused(
-                f"The server's certificate is not to be trusted: {_certificate_problem(error)}.",
+                f"The server's certificate is not to be trusted: {certificate_problem(error)}.",
                 "Check `base_url`; a private authority is made known by the variable SSL_CERT_FILE.",
             )
         if isinstance(error, ProxyError):
             return place.unavailable("The proxy cannot be reached.", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY.")
         if isinstance(error, urllib3.exceptions.LocationValueError | ValueError):
             return place.refused("This is not an address that can be asked.", "Check `base_url` of the source.")
-        return place.unavailable(f"The connection failed: {_reason(error)}.", _RETRY_LATER)
+        return place.unavailable(f"The connection failed: {reason_of(error)}.", _RETRY_LATER)
 
     def _why_cut(self) -> str:
         if self._runtime.stop.is_set():
@@ -185,15 +182,13 @@ class Transport:
         with self._lock:
             pool = self._pools.get(server)
             if pool is None:
-                pool = self._pools[server] = self._new_pool(parts.scheme, _proxy_for(url))
+                pool = self._pools[server] = self._new_pool(parts.scheme, proxy_for(url))
         return pool
 
     def _new_pool(self, scheme: str, proxy: str) -> urllib3.PoolManager:
         certificates = None
         if "https" in (scheme.lower(), urlsplit(proxy).scheme):
-            # The system's authorities and those of certifi: one of the two is missing on some machines.
-            certificates = ssl.create_default_context()
-            certificates.load_verify_locations(certifi.where())
+            certificates = trusted_authorities()
         if proxy:
             self._runtime.redactor.learn(proxy)
             auth = parse_url(proxy).auth
@@ -205,40 +200,3 @@ class Transport:
             pool = urllib3.PoolManager(maxsize=self._connections, ssl_context=certificates)
         pool.pool_classes_by_scheme = {"http": WatchedPool, "https": WatchedSecurePool}
         return pool
-
-
-def _proxy_for(url: str) -> str:
-    """The proxy that the environment names for this URL, or nothing. This machine itself is never asked by proxy."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
-    if not proxy or _is_this_machine(host) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _certificate_problem(error: BaseException) -> str:
-    """What is wrong with the certificate, if that is the matter."""
-    if isinstance(error, SSLError | ProxyError) and error.args:
-        for inner in error.args:
-            if isinstance(inner, BaseException) and (found := _certificate_problem(inner)):
-                return found
-    return error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason, in the words of the operating system."""
-    inner = next((each for each in reversed(error.args) if isinstance(each, BaseException)), None)
-    if inner is not None:
-        return _reason(inner)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).rpartition(": ")[2] or type(error).__name__

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bief.batches.batch import Position
+from bief.batches.salvage import BadRecord
 from bief.http.limit_headers import server_time
 from bief.sources.rest.collecting import Key, Part
 from bief.sources.rest.fields import FieldReader, exact_text, whole_or_text
@@ -21,7 +22,6 @@ from bief.sources.rest.marks import Moment, comparable
 from bief.sources.rest.prefetching import Workers
 from bief.sources.rest.requests import Endpoint, Values
 from bief.sources.rest.rounds import part_of, steps
-from bief.sources.rest.salvage import BadRecord
 from bief.sources.rest.stream_options import ChangeFeed
 from bief.sources.rest.surroundings import Surroundings
 from bief.sources.rest.walking import Declined, Step, Walk

@@ -12,9 +12,9 @@ import pyarrow as pa
 from bief.base.clock import Clock
 from bief.batches.batch import ROW_NUMBER, Batch, Position, Provenance, RejectedRow
 from bief.batches.rows import RecordReader
+from bief.batches.salvage import BadRecord
 from bief.sources.rest.envelopes import Record
 from bief.sources.rest.prefetching import Ended, Prefetched
-from bief.sources.rest.salvage import BadRecord
 
 Key = int | str
 BATCH_SECONDS: Final = 5.0

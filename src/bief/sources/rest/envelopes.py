@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from bief.batches.salvage import BadRecord, NotSalvageable, salvaged
 from bief.http.page_facts import ABSENT
 from bief.http.places import Place
-from bief.sources.rest.salvage import BadRecord, NotSalvageable, salvaged
 
 Record = bytes | msgspec.Raw
 _SHOWN_KEYS: Final = 20

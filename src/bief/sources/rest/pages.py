@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bief.base.events import PageRead
+from bief.batches.salvage import BadRecord
 from bief.errors import SourceMisread
 from bief.http import statuses
 from bief.http.bodies import BodyWrong, text_bytes
@@ -16,7 +17,6 @@ from bief.http.places import Place
 from bief.ports.runtime import Runtime
 from bief.sources.rest.envelopes import Envelope, Opened, Record
 from bief.sources.rest.requests import Endpoint, Requests
-from bief.sources.rest.salvage import BadRecord
 
 NOT_FOUND = 404
 

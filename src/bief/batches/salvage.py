@@ -1,7 +1,7 @@
-"""Saves the good records of a page that is not quite JSON: one NaN or one half of a surrogate pair must not cost the
-other records. Called by `envelopes` after the native decoder has refused the body.
+"""Saves the good records of a body that is not quite JSON: one NaN or one half of a surrogate pair must not cost the
+other records. Called by sources after the native decoder has refused a page or a file.
 
-The structure (brackets, commas, texts) must be sound: a page that is cut off is not saved.
+The structure (brackets, commas, texts) must be sound: a body that is cut off is not saved.
 """
 
 from __future__ import annotations
