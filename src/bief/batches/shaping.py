@@ -8,7 +8,7 @@ row, and that is the contract's work.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from bief.base.names import column_names
 from bief.batches.arrow import Column, arrow, pc
 from bief.batches.batch import ROW_NUMBER
 from bief.batches.casting import as_text, natural
+from bief.batches.masking import Mask, masked
 from bief.batches.schema import JSON, TEXT
 from bief.errors import SourceMisread
 
@@ -26,14 +27,20 @@ class ColumnRule:
     """What happens to one column, named by its table name before renaming (`customer__id`).
 
     `type`: cast to this type, whatever the values look like. `hash`: the hexadecimal SHA-256 of the value's text
-    takes its place. `drop`: the column never leaves the source. `hash` and `drop` of `customer` also cover
-    `customer__id` and everything else below it.
+    takes its place. `mask`: only what the mask leaves is seen. `drop`: the column never leaves the source. What hides
+    `customer` also covers `customer__id` and everything else below it.
     """
 
     type: pa.DataType | None = None
     rename: str | None = None
     hash: bool = False
     drop: bool = False
+    mask: Mask | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the values of the column must not be seen."""
+        return self.drop or self.hash or self.mask is not None
 
 
 @dataclass(frozen=True)
@@ -51,32 +58,40 @@ class Shape:
     def reader_types(self) -> dict[str, pa.DataType]:
         """The types by column name before renaming, for `batches.rows.RecordReader`.
 
-        A hashed column is read as text, so that its hash is that of the source's own text (`1.50`, not `1.5`).
+        A hashed or masked column is read as text, so that its hash is that of the source's own text (`1.50`, not
+        `1.5`).
         """
-        read_as = {name: TEXT if rule.hash else rule.type for name, rule in self.columns.items() if not rule.drop}
+        read_as = {name: TEXT if rule.hidden else rule.type for name, rule in self.columns.items() if not rule.drop}
         return {name: arrow_type for name, arrow_type in read_as.items() if arrow_type is not None}
 
     def table_types(self) -> dict[str, pa.DataType]:
-        """The declared types by column name in the table, for `guard.contract.fit`; a hash is a text."""
+        """The declared types by column name in the table, for `guard.contract.fit`; a hash is a text, and so
+        is what a mask leaves."""
         return {self.columns[name].rename or name: arrow_type for name, arrow_type in self.reader_types().items()}
 
     def hides(self, column: str) -> bool:
-        """Whether the values of that column (by its name before renaming) must not be seen: dropped or hashed."""
-        return self._covers(column, lambda rule: rule.drop or rule.hash)
+        """Whether the values of that column (by its name before renaming) must not be seen as they are."""
+        return any(rule.hidden for rule in self._over(column))
 
     def drops(self, column: str) -> bool:
         """Whether that column, or an object that it is part of, is dropped."""
-        return self._covers(column, lambda rule: rule.drop)
+        return any(rule.drop for rule in self._over(column))
 
-    def _covers(self, column: str, wanted: Callable[[ColumnRule], bool]) -> bool:
+    def mask(self, column: str) -> Mask | None:
+        """The mask over that column; None if it is hashed, dropped or free to be seen: a hash shows less."""
+        rules = [rule for rule in self._over(column) if rule.hidden]
+        return rules[0].mask if rules and not any(rule.hash or rule.drop for rule in rules) else None
+
+    def _over(self, column: str) -> Iterator[ColumnRule]:
+        """The rules of the column and of the objects that it is part of, outermost first."""
         parts = column.split("__")
         names = ("__".join(parts[:count]) for count in range(1, len(parts) + 1))
-        return any(name in self.columns and wanted(self.columns[name]) for name in names)
+        return (self.columns[name] for name in names if name in self.columns)
 
 
 def shape(rows: pa.Table, shape: Shape) -> pa.Table:
     """The rows with names of the table and natural types, and with what the stream declares: trimmed, dropped,
-    hashed, renamed. ROW_NUMBER is kept. Raises `SourceMisread` if two columns end with one name.
+    hashed, masked, renamed. ROW_NUMBER is kept. Raises `SourceMisread` if two columns end with one name.
     """
     sources = [name for name in rows.column_names if name != ROW_NUMBER]
     shaped: dict[str, Column] = {}
@@ -87,7 +102,8 @@ def shape(rows: pa.Table, shape: Shape) -> pa.Table:
         if shape.trim and column.type == TEXT:
             column = pc.utf8_trim_whitespace(column)
         if shape.hides(name):
-            column = _hashed(column)
+            mask = shape.mask(name)
+            column = masked(as_text(column), mask) if mask else _hashed(column)
         rule = shape.columns.get(name)
         final = rule.rename if rule is not None and rule.rename else name
         if final in shaped:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from bief.batches.masking import Mask
 from bief.batches.schema import type_named
 from bief.batches.shaping import ColumnRule, Shape
 from bief.config.closed import Closed
@@ -38,6 +39,8 @@ class ColumnOptions(Closed):
     """The name in the table."""
     hash: Literal["sha256"] | None = None
     """Put the SHA-256 of the value in its place, so that equal values stay equal and nobody can read them."""
+    mask: Mask | None = Field(default=None, examples=["last4"])
+    """Show a part of the value only: `last4` (`****1234`), `email` (`a***@example.com`) or `all` (`****`)."""
     drop: bool = False
     """Leave the column out: it is dropped before anything is written, also from rejected rows."""
 
@@ -63,7 +66,7 @@ class StreamOptions(Closed):
         str, Annotated[ColumnOptions, BeforeValidator(_column_in_short, json_schema_input_type=str | ColumnOptions)]
     ] = Field(default={}, examples=[{"amount": "decimal(18,2)", "password": "drop", "email": {"hash": "sha256"}}])
     """What happens to single columns, by their name in the table (`customer__id` for `customer.id`): a type,
-    `drop`, or a mapping with `type`, `rename`, `hash` and `drop`."""
+    `drop`, or a mapping with `type`, `rename`, `hash`, `mask` and `drop`."""
 
     def shape(self) -> Shape:
         """The shaping that these options ask for."""
@@ -80,4 +83,5 @@ def _rule(options: ColumnOptions) -> ColumnRule:
         rename=options.rename,
         hash=options.hash is not None,
         drop=options.drop,
+        mask=options.mask,
     )

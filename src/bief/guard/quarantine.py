@@ -1,4 +1,4 @@
-"""Turns misfits into rejected rows, without anything that the stream drops or hashes.
+"""Turns misfits into rejected rows, without anything that the stream drops, hashes or masks.
 
 Called by `run.ingest` with what `guard.contract` found; the rows it makes are written by the destination, in the same
 transaction as the rows that fit.
@@ -44,7 +44,7 @@ def rejected_rows(misfits: Sequence[Misfit], provenance: Provenance, shape: Shap
 
 
 def without_hidden(row: RejectedRow, shape: Shape) -> RejectedRow:
-    """The rejected row with a raw record that shows no dropped and no hashed column.
+    """The rejected row with a raw record that shows no hidden column.
 
     A raw record in which those cannot be found, because it is no JSON object, is withheld as a whole.
     """
@@ -55,8 +55,8 @@ def without_hidden(row: RejectedRow, shape: Shape) -> RejectedRow:
 
 
 def visible(raw: str, shape: Shape) -> str | None:
-    """The text of a record without dropped and hashed columns; None if it cannot be told where in it they are."""
-    if not any(rule.drop or rule.hash for rule in shape.columns.values()) or not raw:
+    """The text of a record without hidden columns; None if it cannot be told where in it they are."""
+    if not any(rule.hidden for rule in shape.columns.values()) or not raw:
         return raw
     try:
         record = _DECODER.decode(raw)
@@ -92,9 +92,9 @@ def _written(value: Any, path: tuple[str, ...], shape: Shape) -> str:
 
 
 def _is_hidden(path: tuple[str, ...], shape: Shape) -> bool:
-    """Whether a member is dropped or hashed, under any name that its column can have in any batch."""
+    """Whether a member is hidden, under any name that its column can have in any batch."""
     source_name = "__".join(path)
-    return any((rule.drop or rule.hash) and could_be(source_name, name) for name, rule in shape.columns.items())
+    return any(rule.hidden and could_be(source_name, name) for name, rule in shape.columns.items())
 
 
 _quoted: Callable[[Any], str] = json.dumps
