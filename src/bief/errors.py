@@ -15,6 +15,8 @@
     │   └── Fenced              · permanent: another run has taken this stream over
     ├── GuardError
     │   ├── TooManyRejected     · permanent: more rejected rows than `max_rejected` allows
+    │   ├── ContractBroken      · permanent: the contract is `freeze`, and something does not fit the table
+    │   ├── CheckFailed         · permanent: a check of severity `fail` does not hold, or cannot be made
     │   └── RowsUnaccounted     · permanent: read ≠ loaded + rejected + filtered + deduplicated
     └── RunError
         ├── AlreadyRunning      · permanent: the lease of the pipeline is held by a living run
@@ -137,6 +139,14 @@ class GuardError(BiefError):
 
 class TooManyRejected(GuardError, Permanent):
     """More rows were rejected than `max_rejected` allows."""
+
+
+class ContractBroken(GuardError, Permanent):
+    """Something does not fit a table whose contract is `freeze`."""
+
+
+class CheckFailed(GuardError, Permanent):
+    """A check of severity `fail` does not hold, or a check cannot be made with the columns that there are."""
 
 
 class RowsUnaccounted(GuardError, Permanent):

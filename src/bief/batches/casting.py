@@ -8,7 +8,7 @@ a date or a moment is decided by `batches.parsing`.
 from __future__ import annotations
 
 import base64
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pyarrow as pa
@@ -27,13 +27,17 @@ def cast_column(column: Column, to: pa.DataType) -> tuple[Column, Column]:
     Where the mask is true, the value is null. Nothing is rounded, cut or guessed: `5.5` and `007` are not integers,
     `01/02/2024` is not a date, `12.345` is not a decimal(18,2), a time without zone is not a timestamp.
     """
+    result = cast_values(column, to)
+    return result, pc.and_(pc.is_valid(column), pc.is_null(result))
+
+
+def cast_values(column: Column, to: pa.DataType) -> Column:
+    """The column as type `to`, as `cast_column` makes it. All values fit if it has no more nulls than before."""
     column = natural(column)
     if column.type == to:
-        return column, _nowhere(column)
+        return column
     result = _native(column, to)
-    if result is None:
-        result = _by_text(column, to)
-    return result, pc.and_(pc.is_valid(column), pc.is_null(result))
+    return _by_text(column, to) if result is None else result
 
 
 def infer_text(column: Column) -> Column:
@@ -44,8 +48,8 @@ def infer_text(column: Column) -> Column:
     for to in _INFERRED:
         # One value says no far more cheaply than a whole column.
         if parse(first, to) is not None:
-            result, misfits = cast_column(column, to)
-            if not pc.any(misfits).as_py():
+            result = cast_values(column, to)
+            if result.null_count == column.null_count:
                 return result
     return column
 
@@ -133,7 +137,8 @@ def _by_text(column: Column, to: pa.DataType) -> Column:
     if pattern is not None:
         # A text that does not even look right is out; the rest is nearly always right as a whole.
         looks_right = pc.match_substring_regex(texts, pattern)
-        texts = pc.if_else(pc.fill_null(looks_right, False), texts, arrow.scalar(None, TEXT))  # noqa: FBT003 - pyarrow
+        if pc.all(looks_right).as_py() is False:
+            texts = pc.if_else(looks_right, texts, arrow.scalar(None, TEXT))
     result = parse_all(texts, to)
     return result if result is not None else _row_by_row(texts, to)
 
@@ -170,7 +175,3 @@ def _content(json_text: str) -> str | None:
 
 def _texts(values: list[str | None]) -> Column:
     return arrow.chunked_array([arrow.array(values, TEXT)])
-
-
-def _nowhere(column: Column) -> Any:
-    return pc.and_(pc.is_null(column), pc.is_valid(column))

@@ -17,8 +17,9 @@ from bief.base.names import column_names
 from bief.batches.arrow import Column, arrow, pc
 from bief.batches.batch import ROW_NUMBER
 from bief.batches.casting import as_text, natural
+from bief.batches.keys import all_differ, first_of_each
 from bief.batches.masking import Mask, masked
-from bief.batches.schema import JSON, TEXT
+from bief.batches.schema import TEXT
 from bief.errors import SourceMisread
 
 
@@ -98,7 +99,10 @@ def shape(rows: pa.Table, shape: Shape) -> pa.Table:
     for source, name in zip(sources, column_names(sources), strict=True):
         if shape.drops(name):
             continue
-        column = natural(rows.column(source))
+        column = rows.column(source)
+        if not pa.types.is_null(column.type):
+            # A column of type null stays one: it says that its source knows no type for it.
+            column = natural(column)
         if shape.trim and column.type == TEXT:
             column = pc.utf8_trim_whitespace(column)
         if shape.hides(name):
@@ -121,20 +125,13 @@ def shape(rows: pa.Table, shape: Shape) -> pa.Table:
 def deduplicate_rows(rows: pa.Table) -> tuple[pa.Table, int]:
     """The first of each set of rows that are equal in all columns, in their old order, and how many are gone."""
     names = [name for name in rows.column_names if name != ROW_NUMBER]
-    if not names or rows.num_rows < 2:  # noqa: PLR2004 - one row has no twin
+    if not names:
         return rows, 0
-    position = "_bief_position"
-    columns = {name: _comparable(rows.column(name)) for name in names}
-    table = arrow.table({**columns, position: arrow.array(range(rows.num_rows), pa.int64())})
-    first = table.group_by(names).aggregate([(position, "min")]).column(f"{position}_min")
-    if len(first) == rows.num_rows:
+    comparable = arrow.table({name: natural(rows.column(name)) for name in names})
+    if all_differ(comparable, names):
         return rows, 0
-    return rows.take(first.take(pc.sort_indices(first))), rows.num_rows - len(first)
-
-
-def _comparable(column: Column) -> Column:
-    column = natural(column)
-    return column.cast(TEXT) if column.type == JSON else column
+    first = first_of_each(comparable, names)
+    return rows.take(first), rows.num_rows - len(first)
 
 
 def _hashed(column: Column) -> Column:

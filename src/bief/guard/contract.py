@@ -1,173 +1,195 @@
 """Holds the rows of a batch against their table: which columns the table must get, and which rows do not fit.
 
-Called by `run.ingest` after shaping. Hands rows of exactly the table's types to the loader, the changes of the table
-with them, and the misfits to `guard.quarantine`. The rules:
+Called by `run.guarding` after shaping. Hands rows of exactly the table's types to the checks and the loader, the
+changes of the table with them, and the misfits to `guard.quarantine`. The rules:
 
 * A column has the type of the table; in a new table or column the declared type; else the type of its values (texts
-  that are all full ISO-8601 become timestamp, datetime or date: `batches.casting.infer_text`).
-* A column without any value adds nothing to a table.
+  that are all full ISO-8601 become timestamp, datetime or date: `batches.casting.infer_text`), or, if the source knows
+  its types, that of the source.
+* A column without any value adds nothing to a table, unless the source knows its type.
 * A declared type is frozen. Others widen where nothing can be lost: an integer to a decimal when larger integers
   come (38,0) or fractions ((38,9) or (38,18)), a decimal to one with more digits. An integer never becomes a float,
   since numbers that the table holds already may not be exact floats.
-* Whatever else does not fit leaves the batch, one row at a time, with a reason.
+* Under the contracts `freeze` and `divert` a table that is there never changes. The load that makes it gives it all
+  declared columns, also those without a value.
+* Whatever else does not fit leaves the batch, one row at a time, with a reason; under `freeze` it fails the load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
 from bief.batches.arrow import Column, arrow, pc
-from bief.batches.batch import ROW_NUMBER
-from bief.batches.casting import as_text, cast_column, infer_text, natural
+from bief.batches.batch import ROW_NUMBER, Provenance
+from bief.batches.casting import as_text, cast_values, infer_text, natural
 from bief.batches.schema import JSON, TEXT, name_of
 from bief.batches.shaping import Shape
+from bief.batches.texts import any_holds
+from bief.config.checks import Contract
+from bief.errors import ContractBroken
+from bief.guard.misfits import Misfit, Misfits, shown
 from bief.guard.widening import wider
 from bief.ports.destination import AddColumn, Change, WidenColumn
 
-_SHOWN_CHARACTERS: Final = 80
-_NUL_IN_TEXT: Final = "\x00"
+_NUL: Final = "\x00"
 # In JSON text a NUL is escaped; an even number of backslashes before it would be backslashes, and no escape.
 _NUL_IN_JSON: Final = r"(?:^|[^\\])(?:\\\\)*\\u0000"
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """A row that must not be loaded: its number in the batch, and the first thing that is wrong with it."""
-
-    row_number: int
-    column: str
-    rule: str
-    reason: str
 
 
 @dataclass(frozen=True)
 class Fitted:
     """The rows that fit (columns of the table only, without ROW_NUMBER) and all that follows from fitting them.
 
-    There is one misfit for each row that is missing from `rows`.
+    There is one misfit for each row that is missing from `rows`. `numbers` has the ROW_NUMBER of each row of `rows`.
     """
 
     rows: pa.Table
+    numbers: Column
     misfits: list[Misfit]
     changes: list[Change]
     warnings: list[str]
-    row_numbers: Sequence[int]
 
     def row_number(self, place: int) -> int:
         """The number in the batch of the row at a place of `rows`."""
-        return self.row_numbers[place]
-
-
-@dataclass(frozen=True)
-class _Column:
-    """One column after the cast. `bad` are the places that do not fit, and why."""
-
-    values: Column
-    bad: dict[int, Misfit]
-    change: Change | None
+        return int(self.numbers[place].as_py())
 
 
 def fit(
-    rows: pa.Table, known: pa.Schema | None, shape: Shape, primary_key: Sequence[str] = (), *, refuse_nul: bool = True
+    rows: pa.Table,
+    known: pa.Schema | None,
+    shape: Shape,
+    primary_key: Sequence[str] = (),
+    *,
+    contract: Contract = "evolve",
+    typed: bool = False,
+    refuse_nul: bool = True,
 ) -> Fitted:
     """Fit shaped rows to their table.
 
     `known`: the table's columns, None if there is no table. `shape`: what the stream declares. `primary_key`: columns
-    in which null is not allowed. `refuse_nul`: NUL characters do not fit, as in PostgreSQL; on by default, so that
-    the same rows load everywhere.
+    in which null is not allowed. `typed`: the source knows the types of all columns. `refuse_nul`: NUL characters do
+    not fit, as in PostgreSQL; on by default, so that the same rows load everywhere.
     """
-    declared = shape.table_types()
-    numbers = _row_numbers(rows)
-    bad = _without_key(rows, primary_key, numbers)
-    fitted: dict[str, _Column] = {}
+    table = _Table(known, shape.table_types(), contract, typed=typed)
+    bad = Misfits(rows)
+    bad.without_key(primary_key)
+    fitted: dict[str, Column] = {}
+    changes: dict[str, Change] = {}
     for name in rows.column_names:
         if name == ROW_NUMBER:
             continue
-        table_type = known.field(name).type if known is not None and name in known.names else None
-        column = _fit_column(rows.column(name), name, table_type, declared.get(name), numbers)
-        if column is not None:
-            fitted[name] = column
-            bad = column.bad | bad
-            if refuse_nul:
-                bad = _nul_characters(column.values, name, numbers) | bad
-    table = arrow.table({name: column.values for name, column in fitted.items()})
-    if bad:
-        keep = sorted(set(range(rows.num_rows)) - bad.keys())
-        table = table.take(arrow.array(keep, pa.int64()))
-        numbers = [numbers[place] for place in keep]
-    # A new column of which only misfits had values is not new after all.
-    empty = {name for name, column in fitted.items() if isinstance(column.change, AddColumn) and _is_empty(table, name)}
-    return Fitted(
-        rows=table.drop_columns(sorted(empty)),
-        misfits=[bad[place] for place in sorted(bad)],
-        changes=[column.change for name, column in fitted.items() if column.change is not None and name not in empty],
-        warnings=_warnings(known, declared),
-        row_numbers=numbers,
-    )
+        column = table.fit(rows.column(name), name, bad)
+        if column is None:
+            continue
+        fitted[name], change = column
+        if change is not None:
+            changes[name] = change
+        if refuse_nul:
+            _refuse_nul(fitted[name], name, bad)
+    for name, arrow_type in table.unseen(fitted):
+        fitted[name], changes[name] = _nulls(rows.num_rows, arrow_type), AddColumn(name, arrow_type)
+    kept, numbers = bad.without(arrow.table(fitted) if fitted else rows.select([]))
+    if bad and not typed:
+        # A new column of which only misfits had values is not new after all.
+        empty = [name for name in table.added(changes) if kept.column(name).null_count == kept.num_rows]
+        kept, changes = kept.drop_columns(empty), {name: changes[name] for name in changes if name not in empty}
+    return Fitted(kept, numbers, bad.found(), list(changes.values()), _warnings(known, table.declared))
 
 
-def _fit_column(
-    column: Column, name: str, known: pa.DataType | None, declared: pa.DataType | None, numbers: list[int]
-) -> _Column | None:
-    """The column in the type that the table has, or gets. None: it has no value, and the table no such column."""
-    if column.null_count == len(column):
-        return None if known is None else _Column(arrow.chunked_array([arrow.nulls(len(column), known)]), {}, None)
-    column = natural(column)
-    if known is not None:
-        to = known if declared is not None else wider(known, column)
-        change: Change | None = None if to == known else WidenColumn(name, known, to)
-    else:
-        column = infer_text(column) if declared is None else column
-        to = declared if declared is not None else column.type
-        change = AddColumn(name, to)
-    values, misfits = cast_column(column, to)
-    places = pc.indices_nonzero(misfits)
-    if not len(places):
-        return _Column(values, {}, change)
-    texts: list[str] = as_text(column).take(places).to_pylist()
-    bad = {
-        place: Misfit(numbers[place], name, "type", f"{_shown(text)} is not {_article(name_of(to))}")
-        for place, text in zip(places.to_pylist(), texts, strict=True)
-    }
-    return _Column(values, bad, change)
+def must_fit(fitted: Fitted, provenance: Provenance) -> None:
+    """Under the contract `freeze`: raise `ContractBroken` for the first row that does not fit."""
+    for misfit in fitted.misfits[:1]:
+        others = f" So do {len(fitted.misfits) - 1} more rows of this batch." if len(fitted.misfits) > 1 else ""
+        raise ContractBroken(
+            f"{provenance.origin(misfit.row_number)} breaks the contract 'freeze': column '{misfit.column}': "
+            f"{misfit.reason}.{others}",
+            do="Nothing of this load was committed. Correct the source, leave the column out (columns: drop), or let "
+            "the table follow (contract: evolve, or once --full-refresh).",
+        )
 
 
-def _without_key(rows: pa.Table, primary_key: Sequence[str], numbers: list[int]) -> dict[int, Misfit]:
-    bad: dict[int, Misfit] = {}
-    for key in primary_key:
-        missing = key not in rows.column_names
-        places = range(rows.num_rows) if missing else pc.indices_nonzero(pc.is_null(rows.column(key))).to_pylist()
-        reason = f"the primary key '{key}' is {'missing' if missing else 'null or missing'}"
-        for place in places:
-            bad.setdefault(place, Misfit(numbers[place], key, "primary_key", reason))
-    return bad
+@dataclass(frozen=True)
+class _Table:
+    """What the columns of the rows are held against."""
+
+    known: pa.Schema | None
+    declared: Mapping[str, pa.DataType]
+    contract: Contract
+    typed: bool
+
+    @property
+    def is_closed(self) -> bool:
+        return self.known is not None and self.contract != "evolve"
+
+    def fit(self, column: Column, name: str, bad: Misfits) -> tuple[Column, Change | None] | None:
+        """The column in the type that the table has, or gets. None: the table has no such column, and gets none."""
+        known = self.known.field(name).type if self.known is not None and name in self.known.names else None
+        declared = self.declared.get(name)
+        if column.null_count == len(column):
+            return self._without_values(column, name, known, declared)
+        column = natural(column)
+        if known is None and self.is_closed:
+            bad.add(pc.is_valid(column), name, "contract", f"the table has no column '{name}'")
+            return None
+        change: Change | None = None
+        if known is not None:
+            to = known if declared is not None or self.is_closed else wider(known, column)
+            change = None if to == known else WidenColumn(name, known, to)
+        else:
+            column = column if declared is not None or self.typed else infer_text(column)
+            to = declared if declared is not None else column.type
+            change = AddColumn(name, to)
+        values = cast_values(column, to)
+        if values.null_count > column.null_count:
+            self._refuse(column, values, name, bad)
+        return values, change
+
+    def unseen(self, fitted: Iterable[str]) -> list[tuple[str, pa.DataType]]:
+        """The declared columns that a new table gets although the rows have none: it gets no others later."""
+        if self.known is not None or self.contract == "evolve" or not fitted:
+            return []
+        return [(name, arrow_type) for name, arrow_type in self.declared.items() if name not in fitted]
+
+    def added(self, changes: Mapping[str, Change]) -> list[str]:
+        """The new columns that are new only if they have a value."""
+        keeps = self.declared if self.contract != "evolve" else ()
+        return [name for name, change in changes.items() if isinstance(change, AddColumn) and name not in keeps]
+
+    def _without_values(
+        self, column: Column, name: str, known: pa.DataType | None, declared: pa.DataType | None
+    ) -> tuple[Column, Change | None] | None:
+        if known is not None:
+            return _nulls(len(column), known), None
+        if self.is_closed or not self.typed or (declared is None and pa.types.is_null(column.type)):
+            return None
+        to = declared if declared is not None else natural(column).type
+        return _nulls(len(column), to), AddColumn(name, to)
+
+    def _refuse(self, column: Column, values: Column, name: str, bad: Misfits) -> None:
+        misfits = pc.and_(pc.is_valid(column), pc.is_null(values))
+        texts: list[str] = as_text(column).filter(misfits).to_pylist()
+        type_name = name_of(values.type)
+        article = "an" if type_name[0] in "aeiou" else "a"
+        rule = "contract" if self.is_closed and self.contract == "divert" else "type"
+        bad.add(misfits, name, rule, [f"{shown(text)} is not {article} {type_name}" for text in texts])
 
 
-def _nul_characters(column: Column, name: str, numbers: list[int]) -> dict[int, Misfit]:
-    if column.type == TEXT:
-        found = pc.match_substring(column, _NUL_IN_TEXT)
-    elif column.type == JSON:
+def _refuse_nul(column: Column, name: str, bad: Misfits) -> None:
+    if column.type == TEXT and any_holds(column, _NUL.encode()):
+        found = pc.match_substring(column, _NUL)
+    elif column.type == JSON and any_holds(column, rb"\u0000"):
         found = pc.match_substring_regex(column.cast(TEXT), _NUL_IN_JSON)
     else:
-        return {}
-    places = pc.indices_nonzero(pc.fill_null(found, False)).to_pylist()  # noqa: FBT003 - pyarrow
-    reason = "the text holds a NUL character, which not every database can store"
-    return {place: Misfit(numbers[place], name, "nul_character", reason) for place in places}
+        return
+    bad.add(found, name, "nul_character", "the text holds a NUL character, which not every database can store")
 
 
-def _row_numbers(rows: pa.Table) -> list[int]:
-    if ROW_NUMBER not in rows.column_names:
-        return list(range(rows.num_rows))
-    column: Column = rows.column(ROW_NUMBER)
-    return list(column.to_pylist())
-
-
-def _is_empty(table: pa.Table, name: str) -> bool:
-    return bool(table.column(name).null_count == table.num_rows)
+def _nulls(length: int, arrow_type: pa.DataType) -> Column:
+    return arrow.chunked_array([arrow.nulls(length, arrow_type)])
 
 
 def _warnings(known: pa.Schema | None, declared: Mapping[str, pa.DataType]) -> list[str]:
@@ -179,11 +201,3 @@ def _warnings(known: pa.Schema | None, declared: Mapping[str, pa.DataType]) -> l
         for name, arrow_type in declared.items()
         if name in known.names and known.field(name).type != arrow_type
     ]
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
-
-
-def _article(type_name: str) -> str:
-    return f"an {type_name}" if type_name[0] in "aeiou" else f"a {type_name}"

@@ -14,7 +14,7 @@ from typing import Any, Final
 from bief.base.names import could_be
 from bief.batches.batch import Batch, Provenance, RejectedRow
 from bief.batches.shaping import Shape
-from bief.guard.contract import Misfit
+from bief.guard.misfits import Misfit
 
 MAX_RAW_CHARACTERS: Final = 65_536
 _WITHHELD: Final = "the record itself is not shown, as it cannot be told where its hidden columns are"

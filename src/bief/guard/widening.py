@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from bief.batches.arrow import Column, pc
-from bief.batches.casting import cast_column
+from bief.batches.casting import cast_values
 from bief.batches.schema import FLOAT, INTEGER
 
 _DIGITS: Final = 38
@@ -28,7 +28,7 @@ def wider(known: Any, column: Column) -> Any:
     can_widen = known == INTEGER or pa.types.is_decimal(known)
     if not (is_number and can_widen) or column.type == known:
         return known
-    if not pc.any(cast_column(column, known)[1]).as_py():
+    if cast_values(column, known).null_count == column.null_count:
         return known
     old_whole, old_scale = (_INTEGER_DIGITS, 0) if known == INTEGER else (known.precision - known.scale, known.scale)
     whole, scale = _needed(column, old_whole, old_scale)

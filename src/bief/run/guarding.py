@@ -15,7 +15,8 @@ from bief.batches.arrow import Column, arrow
 from bief.batches.batch import Batch, RejectedRow
 from bief.batches.keys import last_per_key
 from bief.batches.shaping import deduplicate_rows, shape
-from bief.guard.contract import Fitted, Misfit, fit
+from bief.guard.contract import Fitted, fit
+from bief.guard.misfits import Misfit
 from bief.guard.quarantine import rejected_rows, set_aside
 from bief.ports.destination import Load, Loader
 from bief.run.plan import PlannedStep

@@ -15,7 +15,8 @@ from bief.batches.batch import ROW_NUMBER
 from bief.batches.rows import RecordReader
 from bief.batches.schema import BINARY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, JSON, TEXT, TIMESTAMP
 from bief.batches.shaping import ColumnRule, Shape
-from bief.guard.contract import Misfit, fit
+from bief.guard.contract import fit
+from bief.guard.misfits import Misfit
 from bief.ports.destination import AddColumn, WidenColumn
 
 MONEY = pa.decimal128(18, 2)

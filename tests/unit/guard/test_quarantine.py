@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bief.batches.batch import Provenance, RejectedRow
 from bief.batches.rows import RecordReader
 from bief.batches.shaping import ColumnRule, Shape, shape
-from bief.guard.contract import Misfit
+from bief.guard.misfits import Misfit
 from bief.guard.quarantine import MAX_RAW_CHARACTERS, rejected_rows, without_hidden
 
 DROP, HASH = ColumnRule(drop=True), ColumnRule(hash=True)
