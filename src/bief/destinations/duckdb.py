@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
@@ -26,6 +27,8 @@ from bief.sql.session import Session
 
 _RELATIONS: Final = """
 SELECT table_name FROM information_schema.tables WHERE table_catalog = current_database() AND table_schema = 'main'"""
+
+_ROWS_AT_ONCE: Final = 100_000
 
 
 class DuckdbOptions(Closed):
@@ -129,3 +132,8 @@ class DuckdbDestination(SqlDestination):
         with self._file.reading() as cursor, speaking(self._path):
             found: pa.Table = cursor.execute(sql, list(values)).to_arrow_table()
         return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+
+    def _scanned(self, sql: str, schema: pa.Schema) -> Iterator[pa.Table]:
+        with self._file.reading() as cursor, speaking(self._path):
+            for batch in cursor.execute(sql).to_arrow_reader(_ROWS_AT_ONCE):
+                yield pa.Table.from_batches([batch])

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
@@ -22,6 +23,7 @@ from bief.errors import DestinationRefused, DestinationUnavailable
 from bief.ports.destination import Capabilities
 from bief.ports.runtime import Runtime
 from bief.sql.destination import SqlDestination
+from bief.sql.scanning import array_of
 from bief.sql.session import Session
 from bief.sql.sqlite.dialect import SQLITE
 from bief.sql.sqlite.session import SqliteSession, speaking
@@ -33,6 +35,7 @@ _READING: Final = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
 _INSTRUCTIONS_BETWEEN_LOOKS: Final = 10_000
+_ROWS_AT_ONCE: Final = 20_000
 
 
 class SqliteOptions(Closed):
@@ -126,6 +129,15 @@ class SqliteDestination(SqlDestination):
     def _read_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with speaking(self._path), contextlib.closing(self._reader()) as connection:
             return connection.execute(sql, {str(number + 1): value for number, value in enumerate(values)}).fetchall()
+
+    def _scanned(self, sql: str, schema: pa.Schema) -> Iterator[pa.Table]:
+        with speaking(self._path), contextlib.closing(self._reader()) as connection:
+            cursor = connection.execute(sql)
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                columns = zip(zip(*rows, strict=True), schema, strict=True)
+                yield pa.Table.from_arrays(
+                    [array_of(list(values), field.type) for values, field in columns], names=schema.names
+                )
 
     def _reader(self) -> sqlite3.Connection:
         with speaking(self._path):

@@ -6,7 +6,7 @@ visible together or not at all, once (docs/guarantees.md has the protocol).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
@@ -257,6 +257,22 @@ class Destination(Protocol):
 
     def state(self, pipeline: str, stream: str, table: str) -> StreamState:
         """What is remembered of a stream, without taking it over; also before `prepare`, changing nothing."""
+        ...
+
+    def columns(self, table: str, *, history: bool = False) -> pa.Schema | None:
+        """The columns of a table in the types of `batches.schema`, without Bief's own; None if there is no table.
+
+        `history`: the table keeps versions, and what tells them apart is Bief's own too.
+        """
+        ...
+
+    def scan(self, table: str, columns: Sequence[str], *, history: bool = False) -> Iterator[pa.Table]:
+        """These columns of all rows of a table, in any order, a part at a time: memory does not grow with the table.
+
+        All parts are of one moment; closing the iterator ends the reading. Types are those of `columns()`; a column
+        with a value that its type cannot hold, written by hand, comes as text in that part. `history`: current
+        versions only. Raises `DestinationError`.
+        """
         ...
 
     def query(self, sql: str, *, max_rows: int | None = None) -> pa.Table:

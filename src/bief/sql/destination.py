@@ -6,10 +6,12 @@ A destination of `bief.destinations` fills in how to reach its database; it keep
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.resources import files
 from typing import Any, ClassVar, Final
+
+import pyarrow as pa
 
 from bief.base.failpoints import failpoint
 from bief.errors import DestinationRefused
@@ -19,9 +21,10 @@ from bief.sql import statements
 from bief.sql.bookkeeping import FORMAT, LOADS, QUARANTINE, STATE, STEPS, VIEWS, stream_row
 from bief.sql.dialect import Dialect
 from bief.sql.loading import SqlLoader, transaction
-from bief.sql.names import refuse_taken_column, refuse_taken_table
+from bief.sql.names import IS_CURRENT, refuse_taken_column, refuse_taken_table
+from bief.sql.scanning import typed
 from bief.sql.session import Session
-from bief.sql.tables import Tables
+from bief.sql.tables import Table, Tables, table_of
 
 _PREPARE_LOCK: Final = "bief prepare"
 _KNOWN_FORMAT: Final = 1
@@ -89,6 +92,42 @@ class SqlDestination(ABC):
         return StreamState(
             position=row.position, table_exists=table in relations, rows=row.total_rows, last_success=row.last_success
         )
+
+    def columns(self, table: str, *, history: bool = False) -> pa.Schema | None:
+        """See `ports.destination.Destination.columns`."""
+        described = self._described(table, history=history)
+        return None if described is None else described.schema
+
+    def scan(self, table: str, columns: Sequence[str], *, history: bool = False) -> Iterator[pa.Table]:
+        """See `ports.destination.Destination.scan`."""
+        described = self._described(table, history=history)
+        if described is None:
+            raise DestinationRefused(f"there is no table {table}.", where=self.name, do="Run the pipeline first.")
+        missing = [name for name in columns if name not in described.columns]
+        if missing:
+            raise DestinationRefused(f"the table {table} has no column {', '.join(missing)}.", where=self.name)
+        schema = pa.schema([described.schema.field(name) for name in columns])
+        sentence = statements.SCAN.format(
+            columns=", ".join(self._selected(field) for field in schema) or "1",
+            table=self._dialect.table(table),
+            where=f"WHERE {IS_CURRENT}" if history else "",
+        )
+        for rows in self._scanned(sentence, schema):
+            yield typed(rows, schema)
+
+    def _described(self, table: str, *, history: bool) -> Table | None:
+        if self._relations() is None:
+            return None
+        found = self._read_rows(self._dialect.columns_query, *self._dialect.catalog_values(table))
+        return table_of(self._dialect, table, found, history=history)
+
+    def _selected(self, field: pa.Field[Any]) -> str:
+        """How a column is asked for in a scan."""
+        return self._dialect.quote(field.name)
+
+    @abstractmethod
+    def _scanned(self, sql: str, schema: pa.Schema) -> Iterator[pa.Table]:
+        """The rows of a SELECT over all of a table, a part at a time, as the database gives them."""
 
     def _refuse_newer_format(self) -> None:
         written = self._read_rows(statements.FORMAT.format(table=self._dialect.table(FORMAT)))

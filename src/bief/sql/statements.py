@@ -130,3 +130,4 @@ MOVE_ROWS: Final = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {stagi
 
 FOUND: Final = "SELECT DISTINCT {columns} FROM {table} AS t JOIN {stage} AS s ON {same_key}"
 MEASURE: Final = "SELECT count(*) AS rows{greatest} FROM {table}"
+SCAN: Final = "SELECT {columns} FROM {table} {where}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -42,7 +43,11 @@ class Table:
 def read_table(session: Session, name: str, *, history: bool) -> Table | None:
     """The table as it is now; None if there is none."""
     dialect = session.dialect
-    found = session.rows(dialect.columns_query, *dialect.catalog_values(name))
+    return table_of(dialect, name, session.rows(dialect.columns_query, *dialect.catalog_values(name)), history=history)
+
+
+def table_of(dialect: Dialect, name: str, found: Sequence[Sequence[Any]], *, history: bool) -> Table | None:
+    """The table of which `found` is what the catalog's query said; None if it said nothing."""
     if not found:
         return None
     own = {*OWN_COLUMNS, *(HISTORY_COLUMNS if history else ())}
