@@ -25,9 +25,10 @@ class Dialect:
     `types`: what each type name of `batches.schema` is called (`decimal` stands for all decimals). `also`: other
     names of the catalog that hold the same values. `now`: the time of the transaction, `clock`: that of
     the moment. `xid`: its number, if it has
-    one. `unique_keys`: merge mode needs a unique index on the primary key. `savepoints`: a part of a
-    transaction can be taken back. `columns_query` and `keys_query` read the
-    catalog and take `catalog_values(table)`.
+    one. `unique_keys`: merge mode needs a unique index on the primary key. `takes_back_statements`: a
+    refused statement does not end its transaction. `rules_query`: whether a table has rules that Bief did not make;
+    without it every table may have some. `row_id`: what grows with each row of a new table. `columns_query` and
+    `keys_query` read the catalog and take `catalog_values(table)`.
     """
 
     schema: str | None
@@ -45,7 +46,9 @@ class Dialect:
     distinct: str = "{left} IS DISTINCT FROM {right}"
     unique_keys: bool = True
     merge_statement: bool = False
-    savepoints: bool = True
+    takes_back_statements: bool = True
+    rules_query: str = ""
+    row_id: str = "rowid"
     temporary_schema: str = "temp"
 
     def quote(self, name: str) -> str:

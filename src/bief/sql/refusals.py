@@ -21,14 +21,22 @@ _MOST: Final = 1000
 def write_or_refuse(session: Session, writer: Writer, load: Load) -> Written:
     """Write the rows of a part; those that the database refuses become rejected rows, all others are written.
 
-    Raises the refusal itself where the database has no savepoints, where `load.refuse` makes no rejected rows, or
-    where more than a thousand rows are refused.
+    Raises the refusal itself where a refused statement ends its transaction (DuckDB; a table that only has Bief's
+    own rules), where `load.refuse` makes no rejected rows, or where more than a thousand rows are refused.
     """
-    if not session.dialect.savepoints or load.rows.num_rows == 0:
+    if load.rows.num_rows == 0 or not _may_refuse(session, writer.table.name):
         return writer.write(load.rows)
     search = _Search(session, writer, load)
     search.write(0, load.rows.num_rows)
     return Written(loaded=search.loaded, superseded=search.superseded, refused=tuple(search.refused))
+
+
+def _may_refuse(session: Session, table: str) -> bool:
+    """Whether the table may have rules that Bief did not make, and a refused statement can be taken back alone."""
+    dialect = session.dialect
+    if not dialect.takes_back_statements or not dialect.rules_query:
+        return dialect.takes_back_statements
+    return bool(session.rows(dialect.rules_query, *dialect.catalog_values(table))[0][0])
 
 
 class _Search:
@@ -44,11 +52,9 @@ class _Search:
 
     def write(self, start: int, count: int) -> None:
         """Write these rows, or find out which of them are refused."""
-        self._session.savepoint()
         try:
-            written = self._writer.write(self._load.rows.slice(start, count))
+            written = self._session.attempt(lambda: self._writer.write(self._load.rows.slice(start, count)))
         except RowsRefused as refusal:
-            self._session.back_to_savepoint()
             if count == 1:
                 self._refuse(start, refusal)
                 return
@@ -56,7 +62,6 @@ class _Search:
             self.write(start, half)
             self.write(start + half, count - half)
         else:
-            self._session.release_savepoint()
             self.loaded += written.loaded
             self.superseded += written.superseded
 

@@ -5,13 +5,15 @@ secrets; parameters are `$1`, `$2`, … in all three.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from bief.sql.dialect import Dialect
 
 Row = tuple[Any, ...]
+Result = TypeVar("Result")
 
 
 class Session(Protocol):
@@ -56,16 +58,9 @@ class Session(Protocol):
         """The rows of a query, with the columns and types (of `batches.schema`) that it is known to have."""
         ...
 
-    def savepoint(self) -> None:
-        """A place inside the transaction to come back to. Only where `dialect.savepoints`."""
-        ...
-
-    def back_to_savepoint(self) -> None:
-        """Take back what was done since the last savepoint, and forget it."""
-        ...
-
-    def release_savepoint(self) -> None:
-        """Forget the last savepoint; what was done since stays."""
+    def attempt(self, work: Callable[[], Result]) -> Result:
+        """Do a piece of writing; if it raises `RowsRefused`, only this piece is taken back and the transaction stays
+        usable. Only where `dialect.takes_back_statements`."""
         ...
 
     def append(self, table: str, rows: pa.Table, load_id: int | None = None) -> int:

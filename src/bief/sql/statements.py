@@ -118,12 +118,13 @@ CHANGE_TYPE: Final = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type} USIN
 CREATE_INDEX: Final = "CREATE {unique} INDEX {name} ON {table} ({columns}) {where}"
 EMPTY_TABLE: Final = "DELETE FROM {table}"
 FORMAT: Final = "SELECT version FROM {table}"
-# In one load a key stands once, so key and load tell a row. Usually no key is found and nothing is deleted.
+# Rows of a new table stand in the order in which they came. Usually no key stands twice and nothing is deleted.
 KEEP_NEWEST: Final = """
-DELETE FROM {table} WHERE ({key}, {load_id}) IN (
-    SELECT {keys_of_t}, t.{load_id} FROM {table} AS t JOIN (
-        SELECT {key}, max({load_id}) AS newest FROM {table} GROUP BY {key} HAVING count(*) > 1
-    ) AS s ON {same_key} WHERE t.{load_id} < s.newest)"""
+DELETE FROM {table} WHERE {row_id} IN (
+    SELECT place FROM (
+        SELECT t.{row_id} AS place, row_number() OVER (PARTITION BY {keys_of_t} ORDER BY t.{row_id} DESC) AS recency
+        FROM {table} AS t JOIN (SELECT {key} FROM {table} GROUP BY {key} HAVING count(*) > 1) AS s ON {same_key}
+    ) AS ranked WHERE recency > 1)"""
 MOVE_ROWS: Final = "INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging}"
 
 # -- What the guard asks of a table in an open load.

@@ -192,7 +192,7 @@ class Tables:
                 key=dialect.names(key),
                 keys_of_t=dialect.names(key, "t"),
                 same_key=" AND ".join(f"t.{dialect.quote(name)} = s.{dialect.quote(name)}" for name in key),
-                load_id=dialect.quote(LOAD_ID),
+                row_id=dialect.row_id,
             )
         )
 

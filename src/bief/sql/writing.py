@@ -27,7 +27,7 @@ class Writer:
         self._session = session
         self._dialect = session.dialect
         self._target = target
-        self._table = table
+        self.table = table
         self._load_id = load_id
 
     def write(self, rows: pa.Table) -> Written:
@@ -52,7 +52,7 @@ class Writer:
         sentence = statements.CLOSE_KEYS if self._target.mode == "history" else statements.DELETE_KEYS
         return self._session.write(
             sentence.format(
-                into=self._dialect.table(self._table.name),
+                into=self._dialect.table(self.table.name),
                 key=self._dialect.names(self._target.primary_key),
                 stage=self._dialect.temporary(_GONE),
                 now=self._dialect.now,
@@ -60,8 +60,8 @@ class Writer:
         )
 
     def _append(self, rows: pa.Table) -> Written:
-        if self._table.exact:
-            return Written(self._session.append(self._table.name, rows, self._load_id))
+        if self.table.exact:
+            return Written(self._session.append(self.table.name, rows, self._load_id))
         return self._staged(rows, statements.INSERT_STAGED, self._words(rows))
 
     def _append_unseen(self, rows: pa.Table) -> Written:
@@ -73,7 +73,7 @@ class Writer:
         return self._staged(rows, statements.INSERT_UNSEEN, words)
 
     def _merge(self, rows: pa.Table) -> Written:
-        if self._table.exact and self._is_empty():
+        if self.table.exact and self._is_empty():
             # No key can be there yet, and the rows of one load have a key each: the short way is the same.
             return self._append(rows)
         if self._dialect.merge_statement:
@@ -107,7 +107,7 @@ class Writer:
         return Written(loaded, self._count_staged() - loaded)
 
     def _is_empty(self) -> bool:
-        return not self._session.rows(statements.ANY_ROW.format(table=self._dialect.table(self._table.name)))
+        return not self._session.rows(statements.ANY_ROW.format(table=self._dialect.table(self.table.name)))
 
     def _count_staged(self) -> int:
         sentence = statements.COUNT.format(table=self._dialect.temporary(STAGE))
@@ -116,7 +116,7 @@ class Writer:
     def _words(self, rows: pa.Table) -> dict[str, str]:
         dialect, key = self._dialect, self._target.primary_key
         return {
-            "into": dialect.table(self._table.name),
+            "into": dialect.table(self.table.name),
             "stage": dialect.temporary(STAGE),
             "columns": dialect.names(rows.column_names),
             "staged": dialect.names(rows.column_names, "s"),
@@ -130,7 +130,7 @@ class Writer:
         given, dialect = set(rows.column_names), self._dialect
         return ", ".join(
             f"{dialect.quote(name)} = " + (f"{new}.{dialect.quote(name)}" if name in given else "NULL")
-            for name in self._table.columns
+            for name in self.table.columns
             if name not in self._target.primary_key
         ) or self._dialect.names(self._target.primary_key[:1]) + f" = {new}." + self._dialect.names(
             self._target.primary_key[:1]
@@ -139,7 +139,7 @@ class Writer:
     def _guard(self, new: str, word: str) -> str:
         """The condition that an older version never replaces a newer one."""
         version = self._target.version_column
-        if version is None or version not in self._table.columns:
+        if version is None or version not in self.table.columns:
             return ""
         old_value = self._ordered("t", version)
         return f"{word} ({old_value} IS NULL OR {old_value} <= {self._ordered(new, version)})"
@@ -156,7 +156,7 @@ class Writer:
         return (
             " OR ".join(
                 dialect.differs(f"t.{dialect.quote(name)}", f"s.{dialect.quote(name)}" if name in given else "NULL")
-                for name in self._table.columns
+                for name in self.table.columns
                 if name not in self._target.primary_key
             )
             or "FALSE"
@@ -165,9 +165,9 @@ class Writer:
     def _moment(self, rows: pa.Table) -> str:
         """When a version begins: its own time stamp if the version column is one, else the time of the load."""
         version = self._target.version_column
-        if version is None or version not in rows.column_names or self._table.columns.get(version) != TIMESTAMP:
+        if version is None or version not in rows.column_names or self.table.columns.get(version) != TIMESTAMP:
             return self._dialect.now
         return f"COALESCE(s.{self._dialect.quote(version)}, {self._dialect.now})"
 
     def _ordered(self, alias: str, column: str) -> str:
-        return self._dialect.ordered(f"{alias}.{self._dialect.quote(column)}", self._table.columns[column])
+        return self._dialect.ordered(f"{alias}.{self._dialect.quote(column)}", self.table.columns[column])

@@ -36,5 +36,5 @@ DUCKDB: Final = Dialect(
     keys_query="",
     unique_keys=False,
     merge_statement=True,
-    savepoints=False,
+    takes_back_statements=False,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -22,7 +22,7 @@ from bief.sql.dialect import Dialect
 from bief.sql.duckdb.dialect import DUCKDB
 from bief.sql.names import OWN_COLUMNS
 from bief.sql.results import in_types
-from bief.sql.session import Row
+from bief.sql.session import Result, Row
 
 _LOCKED: Final = re.compile(r"Conflicting lock is held in (?P<program>.*?) ?\(PID (?P<pid>\d+)\)")
 _FULL: Final = re.compile(r"No space left|disk full|out of disk", re.IGNORECASE)
@@ -206,14 +206,8 @@ class DuckdbSession:
             found: pa.Table = self._open().execute(sql).to_arrow_table()
         return in_types(found, schema)
 
-    def savepoint(self) -> None:
-        raise NotImplementedError("DuckDB has no savepoints")
-
-    def back_to_savepoint(self) -> None:
-        raise NotImplementedError("DuckDB has no savepoints")
-
-    def release_savepoint(self) -> None:
-        raise NotImplementedError("DuckDB has no savepoints")
+    def attempt(self, work: Callable[[], Result]) -> Result:
+        raise NotImplementedError("an error ends the transaction of DuckDB")
 
     def unstage(self, name: str) -> None:
         with speaking(self._file.path):

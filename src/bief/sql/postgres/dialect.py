@@ -24,6 +24,17 @@ WHERE n.nspname = $1 AND c.relname = $2 AND i.indisunique AND i.indisvalid AND i
     AND i.indexprs IS NULL AND i.indnatts = i.indnkeyatts"""
 
 
+# Rules of the user's own, by which the server may refuse a row that fits its columns.
+_RULES: Final = """
+SELECT EXISTS (SELECT 1 FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x'))
+    OR EXISTS (SELECT 1 FROM pg_trigger AS g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
+    OR EXISTS (SELECT 1 FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attnotnull OR y.typtype = 'd'))
+    OR EXISTS (SELECT 1 FROM pg_index AS i JOIN pg_class AS x ON x.oid = i.indexrelid
+        WHERE i.indrelid = c.oid AND i.indisunique AND x.relname NOT LIKE '\\_bief\\_key\\_%')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2"""
+
+
 def postgres_dialect(schema: str) -> Dialect:
     """The dialect of a PostgreSQL server, for tables in one schema."""
     return Dialect(
@@ -50,5 +61,7 @@ def postgres_dialect(schema: str) -> Dialect:
         for_update=" FOR UPDATE",
         columns_query=_COLUMNS,
         keys_query=_UNIQUE_KEYS,
+        rules_query=_RULES,
+        row_id="ctid",
         temporary_schema="pg_temp",
     )

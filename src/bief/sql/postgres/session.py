@@ -20,12 +20,12 @@ import adbc_driver_postgresql.dbapi as driver
 import pyarrow as pa
 
 from bief.base.secrets import Redactor, Secret
-from bief.errors import CommitInDoubt, DestinationUnavailable
+from bief.errors import CommitInDoubt, DestinationUnavailable, RowsRefused
 from bief.sql.dialect import Dialect
 from bief.sql.postgres.errors import is_lost, sentence_of, translated
 from bief.sql.postgres.results import plain_numbers
 from bief.sql.results import in_types
-from bief.sql.session import Row
+from bief.sql.session import Result, Row
 
 _SETTINGS: Final = """
 SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
@@ -41,8 +41,16 @@ SELECT CASE WHEN current_setting('track_counts')::boolean AND c.relkind = 'r'
     THEN pg_stat_get_xact_tuples_inserted(c.oid) END
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2"""
 _MILLISECONDS: Final = 1000
-# Savepoints of one name nest: the last one hides the others until it is released.
-_SAVEPOINT: Final = "bief_part"
+_APPENDED: Final = "bief_appended"
+_CAREFULLY: Final = """
+CREATE OR REPLACE FUNCTION pg_temp.bief_carefully(statement text, load_id bigint, OUT count bigint, OUT refusal text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement USING load_id;
+    GET DIAGNOSTICS count = ROW_COUNT;
+EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+    refusal := sqlerrm;
+END $$"""
 _SQLSTATE: Final = re.compile(r"SQLSTATE: (\w{5})")
 # An error in the middle of a result comes out of pyarrow, as one of its own or as an OSError.
 DRIVER_ERRORS: Final = (adbc_driver_manager.Error, pa.ArrowException, OSError)
@@ -114,6 +122,7 @@ class PostgresSession:
         self._dialect = dialect
         self._connection: Any = None
         self._staged: set[str] = set()
+        self._careful = False
         self._closed = False
 
     @property
@@ -176,7 +185,17 @@ class PostgresSession:
             return cursor.fetchall() if cursor.description else []
 
     def write(self, sql: str, *values: Any) -> int:
+        if self._careful:
+            return self._write_carefully(sql, values)
         return int(self.rows(_COUNTED.format(statement=sql), *values)[0][0])
+
+    def _write_carefully(self, sql: str, values: tuple[Any, ...]) -> int:
+        count, refusal = self.rows(
+            "SELECT count, refusal FROM pg_temp.bief_carefully($1, $2)", sql, *(values or (None,))
+        )[0]
+        if refusal is not None:
+            raise RowsRefused(sentence_of(str(refusal)), where=self._server.name)
+        return int(count)
 
     def run(self, sql: str) -> None:
         with self._server.speaking(self._drop), self._open().cursor() as cursor:
@@ -188,15 +207,15 @@ class PostgresSession:
             found = cursor.fetch_arrow_table()
         return in_types(plain_numbers(found), schema)
 
-    def savepoint(self) -> None:
-        self.run(f"SAVEPOINT {_SAVEPOINT}")
-
-    def back_to_savepoint(self) -> None:
-        self.run(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        self.release_savepoint()
-
-    def release_savepoint(self) -> None:
-        self.run(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+    def attempt(self, work: Callable[[], Result]) -> Result:
+        """By a function on the server that catches the refusal: once a statement has failed, the driver lets nothing
+        through but a rollback of everything, not even one to a savepoint."""
+        self.run(_CAREFULLY)
+        self._careful = True
+        try:
+            return work()
+        finally:
+            self._careful = False
 
     def unstage(self, name: str) -> None:
         self.run(f"DROP TABLE IF EXISTS {self._dialect.temporary(name)}")
@@ -213,6 +232,11 @@ class PostgresSession:
     def append(self, table: str, rows: pa.Table, load_id: int | None = None) -> int:
         if load_id is not None:
             self.rows(_LOAD_ID, str(load_id))
+        if self._careful:
+            self.stage(_APPENDED, rows)
+            columns, staged = self._dialect.names(rows.column_names), self._dialect.temporary(_APPENDED)
+            into = self._dialect.table(table)
+            return self.write(f"INSERT INTO {into} ({columns}) SELECT {columns} FROM {staged}")  # noqa: S608 - quoted names
         place = self._dialect.catalog_values(table)
         before = self.rows(_INSERTED, *place)[0][0]
         sent = self._copy(table, rows)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,7 @@ from bief.errors import CommitInDoubt, DestinationError, DestinationRefused, Des
 from bief.sql.dialect import Dialect
 from bief.sql.names import OWN_COLUMNS
 from bief.sql.results import in_types
-from bief.sql.session import Row
+from bief.sql.session import Result, Row
 from bief.sql.sqlite.dialect import DECIMAL_COLLATION, NOW_FUNCTION, SQLITE
 from bief.sql.sqlite.values import arrow_table, bound_rows
 from bief.sql.sqlite.wal import use_write_ahead_log
@@ -45,7 +45,6 @@ _ADVICE: Final = {
 }
 _PRIMARY_CODE: Final = 0xFF
 _ROW_CODES: Final = frozenset({sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG})
-# Savepoints of one name nest: the last one hides the others until it is released.
 _SAVEPOINT: Final = "bief_part"
 
 
@@ -136,15 +135,16 @@ class SqliteSession:
     def table(self, sql: str, schema: pa.Schema) -> pa.Table:
         return in_types(arrow_table(schema.names, self.rows(sql)), schema)
 
-    def savepoint(self) -> None:
+    def attempt(self, work: Callable[[], Result]) -> Result:
         self.run(f"SAVEPOINT {_SAVEPOINT}")
-
-    def back_to_savepoint(self) -> None:
-        self.run(f"ROLLBACK TO {_SAVEPOINT}")
-        self.release_savepoint()
-
-    def release_savepoint(self) -> None:
-        self.run(f"RELEASE {_SAVEPOINT}")
+        try:
+            return work()
+        except RowsRefused:
+            self.run(f"ROLLBACK TO {_SAVEPOINT}")
+            raise
+        finally:
+            if self._connection is not None and self._connection.in_transaction:
+                self.run(f"RELEASE {_SAVEPOINT}")
 
     def unstage(self, name: str) -> None:
         self.run(f"DROP TABLE IF EXISTS {self.dialect.temporary(name)}")
