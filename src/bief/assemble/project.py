@@ -31,6 +31,8 @@ from bief.ports.source import Source
 from bief.run.plan import Pipeline, Plan, make_plan, selected
 from bief.run.receipt import Receipt
 from bief.run.runner import Runner
+from bief.run.verdict import Verdict
+from bief.run.verify import Progress, Verification, verify
 from bief.state.leases import Leases
 from bief.state.records import RunRecord
 from bief.state.store import Store
@@ -112,6 +114,25 @@ class Project:
     def plan(self, pipeline: str) -> Plan:
         """What a run would do. Changes nothing."""
         return make_plan(self._pipeline(pipeline))
+
+    def verify(
+        self,
+        pipeline: str,
+        *,
+        select: Sequence[str] = (),
+        sample: int = 10,
+        until: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Verdict]:
+        """Read the source again and compare it with the destination, stream by stream. Writes nothing.
+
+        The first `sample` differing rows of each kind are in the verdicts. Setting `stop` ends it after the streams
+        that are done. Raises ProjectError, SourceError, DestinationError.
+        """
+        folder = self.folder / STATE_FOLDER
+        folder.mkdir(exist_ok=True)
+        how = Verification(folder, self._runtime.clock, self.stop, sample, until, progress or (lambda *_: None))
+        return list(verify(selected(self._pipeline(pipeline), select), how))
 
     def preview(self, pipeline: str, stream: str, rows: int) -> Preview:
         """The first rows of a stream before and after shaping; nothing is written."""

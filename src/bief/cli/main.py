@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "plan": Command("bief.cli.commands.plan:plan", "Show what a run would do; writes nothing."),
     "run": Command("bief.cli.commands.run:run", "Run pipelines now."),
     "preview": Command("bief.cli.commands.preview:preview", "Show rows before and after shaping; writes nothing."),
+    "verify": Command("bief.cli.commands.verify:verify", "Compare source and destination, row by row; writes nothing."),
     "runs": Command("bief.cli.commands.runs:runs", "Show the history of runs."),
     "logs": Command("bief.cli.commands.logs:logs", "Show the log of a run."),
     "query": Command("bief.cli.commands.query:query", "Ask a destination, read-only."),
