@@ -11,13 +11,15 @@ import typing
 
 if typing.TYPE_CHECKING:
     from bief.assemble import Project
+    from bief.ports.declaring import Checkpoint, source
 
-__all__ = ["Project", "__version__"]
+__all__ = ["Checkpoint", "Project", "__version__", "source"]
 __version__ = "0.1.0"
+_HOMES = {"Project": "bief.assemble", "Checkpoint": "bief.ports.declaring", "source": "bief.ports.declaring"}
 
 
 def __getattr__(name: str) -> typing.Any:
     # `bief --help` must not wait for the machinery that a project needs.
-    if name == "Project":
-        return importlib.import_module("bief.assemble").Project
-    raise AttributeError(f"module 'bief' has no attribute '{name}'")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bief' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

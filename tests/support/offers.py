@@ -13,6 +13,7 @@ from rest_sources import rest
 from scripted_api import Asked, Reply, ScriptedApi, reply
 
 from bief.ports.runtime import Runtime
+from bief.sources.python import PythonSource
 from bief.testing import CANARY, Offer
 
 Opening = Callable[[Runtime], contextlib.AbstractContextManager[Offer]]
@@ -54,6 +55,31 @@ def _rest(streams: dict[str, Any], ids: Sequence[Any]) -> Opening:
 
 
 _ALL = range(ROWS)
+_PYTHON = """
+import bief, pyarrow as pa
+ROWS = [{"id": number, "at": f"2026-01-01T00:00:{number:02}Z"} for number in range(37)]
+def records(checkpoint, secrets):
+    for page in range(checkpoint["page"] if checkpoint else 0, 8):
+        yield from ROWS[page * 5 : page * 5 + 5]
+        yield bief.Checkpoint({"page": page + 1})
+def changed(since):
+    return [row for row in ROWS if since is None or row["at"] >= since]
+def tables():
+    yield pa.Table.from_pylist(ROWS)
+"""
+
+
+def _python(function: str, **stream: Any) -> Opening:
+    @contextlib.contextmanager
+    def opened(runtime: Runtime) -> Iterator[Offer]:
+        (runtime.folder / "rows.py").write_text(_PYTHON, encoding="utf-8")
+        offered = {"function": function, "primary_key": "id", "batch_rows": 5, **stream}
+        words = {"file": "rows.py", "streams": {"offered": offered}, "secrets": {"token": CANARY}}
+        yield Offer(PythonSource("mine", PythonSource.Options.model_validate(words), runtime), "offered", _ALL)
+
+    return opened
+
+
 OFFERS: dict[str, Opening] = {
     "rest, by page": _rest({"offered": {"path": "/list", "pagination": _PAGE}}, _ALL),
     "rest, by cursor": _rest({"offered": {"path": "/list", "pagination": _CURSOR}}, _ALL),
@@ -72,4 +98,7 @@ OFFERS: dict[str, Opening] = {
         },
         [parent * 100 + number for parent in range(5) for number in range(7)],
     ),
+    "python, with checkpoints": _python("records"),
+    "python, all or nothing": _python("changed", cursor="at"),
+    "python, tables": _python("tables"),
 }

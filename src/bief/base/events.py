@@ -95,6 +95,16 @@ class SourceWarned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceSaid(Event):
+    """What the code of a user's own source wrote to its log: for the log of the run, never for a display."""
+
+    source: str
+    stream: str
+    message: str
+    trace: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableChanged(Event):
     """Columns were added or widened, or the table was made."""
 

@@ -65,6 +65,10 @@ class RecordReader:
         )
         return Records(self._table(outcome.columns, outcome.kept), rejected)
 
+    def column_name(self, path: Path) -> str:
+        """What the value at `path`, the keys that lead to it, is called in the rows read so far."""
+        return self._columns.name(path)
+
     def _table(self, found: Mapping[Path, Column], kept: list[int]) -> pa.Table:
         """The columns that have a value or a declared type, in the order in which the stream first showed them."""
         self._columns.learn(path for path, column in found.items() if column.null_count < len(column))
