@@ -22,13 +22,15 @@ class Content:
     """One file, decompressed. `name` is for people ("orders.csv", "year.zip/orders.csv"); `identity` tells two
     contents apart. `open` gives the bytes from the beginning, each time anew; reading them raises `SourceMisread`
     for a damaged archive. `path` is a local file with just these bytes, for formats that are not read front to back;
-    None where there is none (compressed content, unless it was spooled)."""
+    None where there is none (compressed content, unless it was spooled). `lines_before`: the content is the rest of a
+    file of which so many lines were loaded earlier."""
 
     name: str
     identity: str
     open: Callable[[], BinaryIO]
     path: Path | None = None
     size_bytes: int | None = None
+    lines_before: int = 0
 
 
 @dataclass(frozen=True)
