@@ -142,8 +142,7 @@ class PostgresDestination(SqlDestination):
         with self._cursor() as cursor:
             cursor.connection.adbc_connection.set_autocommit(False)
             cursor.execute("SET TRANSACTION READ ONLY")
-            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_SCAN_BYTES)})
-            cursor.execute(sql)
+            cursor.execute(sql, batch_bytes=_SCAN_BYTES)
             for batch in cursor.fetch_record_batch():
                 yield pa.Table.from_batches([batch])
 

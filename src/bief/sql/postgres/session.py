@@ -16,12 +16,12 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import adbc_driver_manager
-import adbc_driver_postgresql.dbapi as driver
 import pyarrow as pa
 
 from bief.base.secrets import Redactor, Secret
 from bief.errors import CommitInDoubt, DestinationUnavailable, RowsRefused
 from bief.sql.dialect import Dialect
+from bief.sql.postgres.driver import Connection
 from bief.sql.postgres.errors import is_lost, sentence_of, translated
 from bief.sql.postgres.results import plain_numbers
 from bief.sql.results import in_types
@@ -68,10 +68,10 @@ class Server:
     lock_timeout_seconds: float
     idle_timeout_seconds: float
 
-    def connect(self) -> Any:
+    def connect(self) -> Connection:
         """A connection in autocommit mode. Raises `DestinationError`."""
         with self.speaking():
-            connection = driver.connect(self._completed_url(), autocommit=True)  # see the head of this file
+            connection = Connection(self._completed_url())
             with connection.cursor() as cursor:
                 cursor.execute(_UTC)
                 # Not on every platform: without it the server notices a dead client a little later.
@@ -120,7 +120,7 @@ class PostgresSession:
     def __init__(self, server: Server, dialect: Dialect) -> None:
         self._server = server
         self._dialect = dialect
-        self._connection: Any = None
+        self._connection: Connection | None = None
         self._staged: set[str] = set()
         self._careful = False
         self._closed = False
@@ -182,7 +182,7 @@ class PostgresSession:
     def rows(self, sql: str, *values: Any) -> list[Row]:
         with self._server.speaking(self._drop), self._open().cursor() as cursor:
             cursor.execute(sql, values or None)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall()
 
     def write(self, sql: str, *values: Any) -> int:
         if self._careful:
@@ -257,11 +257,10 @@ class PostgresSession:
             self._drop()
 
     def _copy(self, table: str, rows: pa.Table, *, temporary: bool = False) -> int:
-        place: dict[str, Any] = {"temporary": True} if temporary else {"db_schema_name": self._dialect.schema}
         with self._server.speaking(self._drop), self._open().cursor() as cursor:
-            return int(cursor.adbc_ingest(table, rows, mode="append", **place))
+            return cursor.adbc_ingest(table, rows, schema=None if temporary else self._dialect.schema)
 
-    def _open(self) -> Any:
+    def _open(self) -> Connection:
         if self._connection is None:
             raise DestinationUnavailable("the connection was lost.", where=self._server.name)
         return self._connection
