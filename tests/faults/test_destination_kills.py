@@ -17,7 +17,10 @@ from bief.base.failpoints import POINTS
 SUPPORT = Path(load_worker.__file__).parent
 # Replace mode differs where it makes and publishes its staging table; its other points are marked slow.
 _OTHER_IN_REPLACE = ("load.after_ddl", "load.after_publish", "load.before_commit", "load.after_commit")
-_BEFORE_FAIL = [point for point in POINTS if not point.startswith("fail.")]
+_ALL_BUT_THE_ID = (
+    "load_id, ordinal, run_id, pipeline, stream, table_name, origin, rule, column_name, reason, raw, rejected_at"
+)
+_BEFORE_FAIL = [point for point in POINTS if not point.startswith(("fail.", "take_back."))]
 CASES = [
     *((point, "merge") for point in _BEFORE_FAIL),
     *((point, "replace") for point in _OTHER_IN_REPLACE),
@@ -85,7 +88,7 @@ def test_killed_while_saying_that_it_failed(place, point: str):
         "DELETE FROM {loads} WHERE position = '{{\"step\": 1}}'",
         "UPDATE {loads} SET rows_loaded = rows_loaded + 1",
         "DELETE FROM {quarantine} WHERE origin = 'step 2'",
-        "INSERT INTO {quarantine} SELECT * FROM {quarantine}",
+        f"INSERT INTO {{quarantine}} SELECT 'copy of ' || rejected_id, {_ALL_BUT_THE_ID} FROM {{quarantine}}",
         "UPDATE {steps} SET records_extracted = records_extracted + 1",
         "UPDATE {steps} SET status = 'running'",
     ],

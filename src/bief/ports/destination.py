@@ -6,15 +6,15 @@ visible together or not at all, once (docs/guarantees.md has the protocol).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel
 
 from bief.batches.batch import Position, RejectedRow
+from bief.ports.records import Memory, TakenBack
 from bief.ports.runtime import Runtime
 
 Mode = Literal["append", "replace", "merge", "history"]
@@ -95,7 +95,8 @@ class Load:
 
     `refuse` makes the rejected row of a row of `rows`, by its place there, when the database itself refuses it; where
     it gives None, the refusal is an error of the whole load. `released`: ids of quarantined rows that this part
-    brings back, and that leave the quarantine with it.
+    brings back, and that leave the quarantine with it. `still_rejected`: by their ids, quarantined rows that were read
+    again and stay where they are, with the rule and the reason of today.
 
     With `position.complete` the load also ends the round: replace mode publishes the new table in this same
     transaction, and the run record of the stream is closed as a success.
@@ -112,6 +113,7 @@ class Load:
     changes: Sequence[Change] = ()
     refuse: Callable[[int, str], RejectedRow | None] = _unrefused
     released: Sequence[str] = ()
+    still_rejected: Mapping[str, RejectedRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,14 @@ class Loader(Protocol):
         """The load's own table with what has been written so far."""
         ...
 
-    def end(self, position: Position) -> Committed:
-        """Make the open load visible, exactly once. Raises as `commit`."""
+    def end(self, position: Position | None) -> Committed:
+        """Make the open load visible, exactly once. None: the position stays, and so does a round that was cut off;
+        the run record of the stream is closed as a success. Raises as `commit`."""
+        ...
+
+    def take_back(self, run_id: str) -> TakenBack:
+        """Undo what the newest run of the stream has loaded, in modes append and history: rows, rejected rows and
+        position are as before it. Once, also if it is tried again. Raises as `commit`."""
         ...
 
     def rollback(self) -> None:
@@ -221,17 +229,7 @@ class Loader(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class StreamState:
-    """What a destination remembers of one stream, for `bief plan`."""
-
-    position: Position | None
-    table_exists: bool
-    rows: int | None
-    last_success: datetime | None
-
-
-class Destination(Protocol):
+class Destination(Memory, Protocol):
     """Where data goes. `loader` may be called from several threads; each loader belongs to one."""
 
     Options: ClassVar[type[BaseModel]]
@@ -246,17 +244,16 @@ class Destination(Protocol):
         """Make the schema, Bief's own tables and the views `etl_logs` and `sync_metadata`; idempotent."""
         ...
 
-    def loader(self, target: Target, *, rebuild: bool = False) -> Loader:
+    def loader(self, target: Target, *, rebuild: bool = False, as_it_stands: bool = False) -> Loader:
         """Take the stream over: fence older runs, read its state. Must follow `prepare`.
 
         `rebuild` (`--full-refresh`): forget the position and load into a fresh table that replaces the old one
         when the round is complete, whatever the mode; history mode keeps its versions and only reads everything again.
         A rebuild that is cut off is resumed by the next run, with or without `rebuild`.
-        """
-        ...
 
-    def state(self, pipeline: str, stream: str, table: str) -> StreamState:
-        """What is remembered of a stream, without taking it over; also before `prepare`, changing nothing."""
+        `as_it_stands` (replay, rollback): no round is begun; rows go into the table that readers see. Refused where
+        a round of replace mode or a rebuild is half done, or the table is another one than that of the last run.
+        """
         ...
 
     def columns(self, table: str, *, history: bool = False) -> pa.Schema | None:
@@ -266,7 +263,7 @@ class Destination(Protocol):
         """
         ...
 
-    def scan(self, table: str, columns: Sequence[str], *, history: bool = False) -> Iterator[pa.Table]:
+    def scan(self, table: str, columns: Sequence[str], *, history: bool = False) -> Generator[pa.Table, None, None]:
         """These columns of all rows of a table, in any order, a part at a time: memory does not grow with the table.
 
         All parts are of one moment; closing the iterator ends the reading. Types are those of `columns()`; a column

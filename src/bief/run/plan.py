@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bief.batches.batch import Position
+from bief.config.checks import Contract
 from bief.errors import Problem, ProjectError
 from bief.guard.budget import Budget
-from bief.ports.destination import Destination, Mode, StreamState
+from bief.guard.checks import Check
+from bief.ports.destination import Destination, Mode
+from bief.ports.records import StreamState
 from bief.ports.source import Source, Stream
 from bief.run.guarantee import guarantee
 
@@ -29,6 +32,8 @@ class StreamLoad:
     mode: Mode
     max_rejected: Budget
     allow_empty: bool = False
+    contract: Contract = "evolve"
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,10 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One stream of one pipeline, and how it would be loaded. `rows` counts the table's rows, if it is known."""
+    """One stream of one pipeline, and how it would be loaded. `rows` counts the table's rows, if it is known.
+
+    `after`: the streams of this plan whose tables its checks look at, and which are therefore loaded before it.
+    """
 
     stream: Stream
     table: str
@@ -58,6 +66,9 @@ class PlannedStep:
     position: Position | None
     table_exists: bool
     rows: int | None
+    contract: Contract = "evolve"
+    checks: tuple[Check, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,25 @@ def make_plan(pipeline: Pipeline, *, full_refresh: bool = False) -> Plan:
     )
 
 
+def parents(load: StreamLoad, loads: Sequence[StreamLoad]) -> tuple[str, ...]:
+    """The streams, among those of `loads`, whose tables the checks of a stream look at."""
+    tables = {check.rule.relationship.table for check in load.checks if check.rule.relationship}
+    return tuple(other.stream.name for other in loads if other.table in tables and other.table != load.table)
+
+
+def waves(steps: Sequence[PlannedStep]) -> Iterator[list[PlannedStep]]:
+    """The steps in the order in which they can be done: those of one list side by side, one list after the other."""
+    done: set[str] = set()
+    waiting = list(steps)
+    while waiting:
+        ready = [step for step in waiting if done.issuperset(step.after)]
+        if not ready:
+            raise ValueError("steps wait for each other")
+        yield ready
+        done |= {step.stream.name for step in ready}
+        waiting = [step for step in waiting if step.stream.name not in done]
+
+
 def _step(pipeline: Pipeline, load: StreamLoad, *, full_refresh: bool) -> PlannedStep:
     state = pipeline.destination.state(pipeline.name, load.stream.name, load.table)
     return PlannedStep(
@@ -112,6 +142,9 @@ def _step(pipeline: Pipeline, load: StreamLoad, *, full_refresh: bool) -> Planne
         position=state.position,
         table_exists=state.table_exists,
         rows=state.rows,
+        contract=load.contract,
+        checks=load.checks,
+        after=parents(load, pipeline.loads),
     )
 
 

@@ -1,4 +1,4 @@
-"""Bief's own rows in a destination: ledger, stream state, quarantine and run log.
+"""Bief's own rows in a destination: ledger, stream state and run log.
 
 Called by `sql.loading` inside its transactions; says the sentences of `sql.statements` and judges nothing.
 """
@@ -6,14 +6,11 @@ Called by `sql.loading` inside its transactions; says the sentences of `sql.stat
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import pyarrow as pa
-
-from bief.batches.batch import Position, RejectedRow
+from bief.batches.batch import Position
 from bief.ports.destination import Committed, Target
 from bief.sql import statements
 from bief.sql.session import Session
@@ -68,7 +65,14 @@ class Books:
         """Write the load into the ledger. None if it is there already: then it has landed before."""
         target = self._target
         claimed = self._session.rows(
-            self._say(statements.CLAIM), target.pipeline, target.stream, target.table, batch_id, target.run_id, epoch
+            self._say(statements.CLAIM),
+            target.pipeline,
+            target.stream,
+            target.table,
+            target.mode,
+            batch_id,
+            target.run_id,
+            epoch,
         )
         return int(claimed[0][0]) if claimed else None
 
@@ -78,8 +82,8 @@ class Books:
         load_id, loaded, superseded, deleted, refused = (int(value) for value in row)
         return Committed(load_id, loaded, superseded, deleted, refused, landed_before=True)
 
-    def record(self, totals: Totals, position: Position, load_id: int) -> None:
-        """Complete the ledger row of a load with its counts."""
+    def record(self, totals: Totals, position: Position | None, before: StreamRow, load_id: int) -> None:
+        """Complete the ledger row of a load: its counts, where it leads to (None: nowhere) and where it began."""
         self._session.write(
             self._say(statements.RECORD_COUNTS),
             totals.read,
@@ -90,8 +94,12 @@ class Books:
             totals.refused,
             totals.filtered,
             totals.deduplicated,
-            position_text(position),
-            position.complete,
+            totals.released,
+            position_text(position or before.position),
+            position is not None and position.complete,
+            position_text(before.position),
+            is_complete(before.position),
+            before.rebuilding,
             load_id,
         )
 
@@ -110,7 +118,7 @@ class Books:
             self._say(statements.TAKE_OVER),
             target.table,
             position_text(position),
-            position is not None and position.complete,
+            is_complete(position),
             staging,
             rebuilding,
             target.pipeline,
@@ -122,13 +130,13 @@ class Books:
         target = self._target
         self._session.write(self._say(statements.NEW_STATE), target.pipeline, target.stream, target.table)
 
-    def advance(self, old: StreamRow, position: Position, *, staging: str | None, rebuilding: bool) -> bool:
+    def advance(self, old: StreamRow, position: Position | None, *, staging: str | None, rebuilding: bool) -> bool:
         """Move the position. False if the row is not the one that was read: somebody else was here."""
         return (
             self._session.write(
                 self._say(statements.ADVANCE),
                 position_text(position),
-                position.complete,
+                is_complete(position),
                 staging,
                 rebuilding,
                 self._target.pipeline,
@@ -144,28 +152,10 @@ class Books:
         target = self._target
         self._session.write(self._say(statements.FINISH), total_rows, target.pipeline, target.stream)
 
-    # -- quarantine
-
-    def reject(self, rejected: Sequence[RejectedRow], load_id: int) -> int:
-        """Keep the rejected rows. Gives how many the database wrote."""
-        if not rejected:
-            return 0
-        target, count = self._target, len(rejected)
-        rows = pa.table(
-            {
-                "load_id": pa.array([load_id] * count, pa.int64()),
-                "run_id": [target.run_id] * count,
-                "pipeline": [target.pipeline] * count,
-                "stream": [target.stream] * count,
-                "table_name": [target.table] * count,
-                "origin": _texts(row.origin for row in rejected),
-                "rule": _texts(row.rule for row in rejected),
-                "column_name": _texts(row.column for row in rejected),
-                "reason": _texts(row.reason for row in rejected),
-                "raw": _texts(row.raw for row in rejected),
-            }
-        )
-        return self._session.append(QUARANTINE, rows)
+    def counted(self, total_rows: int) -> None:
+        """The table's rows, counted in the middle of things: no round has ended."""
+        target = self._target
+        self._session.write(self._say(statements.COUNTED), total_rows, target.pipeline, target.stream)
 
     # -- run log
 
@@ -207,6 +197,11 @@ def position_text(position: Position | None) -> str | None:
     return None if position is None else json.dumps(position.value, ensure_ascii=False)
 
 
+def is_complete(position: Position | None) -> bool:
+    """Whether a position ends a round; no position does not."""
+    return position is not None and position.complete
+
+
 def stream_row(row: tuple[Any, ...]) -> StreamRow:
     """The state row from the columns of `statements.STATE`."""
     position, complete, version, epoch, staging, rebuilding, table_name, total_rows, last_success = row
@@ -218,17 +213,13 @@ def stream_row(row: tuple[Any, ...]) -> StreamRow:
         rebuilding=bool(rebuilding),
         table_name=table_name,
         total_rows=None if total_rows is None else int(total_rows),
-        last_success=_moment(last_success),
+        last_success=moment(last_success),
     )
 
 
-def _moment(value: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
+    """A time as the databases give it, in UTC."""
     if value is None:
         return None
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment.astimezone(UTC) if isinstance(moment, datetime) else None
-
-
-def _texts(values: Iterable[str]) -> Any:
-    # PostgreSQL holds no NUL in text: a rejected record may be rejected for just that, and must still be kept.
-    return pa.array([value.replace("\x00", "\\u0000") for value in values], pa.string())
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found.astimezone(UTC) if isinstance(found, datetime) else None

@@ -6,7 +6,7 @@ A destination of `bief.destinations` fills in how to reach its database; it keep
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.resources import files
 from typing import Any, ClassVar, Final
@@ -15,16 +15,19 @@ import pyarrow as pa
 
 from bief.base.failpoints import failpoint
 from bief.errors import DestinationRefused
-from bief.ports.destination import Capabilities, Loader, StreamState, Target
+from bief.ports.destination import Capabilities, Loader, Target
+from bief.ports.records import QuarantineCount, QuarantinedRow, QuarantineFilter, StreamRun, StreamState
 from bief.ports.runtime import Runtime
 from bief.sql import statements
 from bief.sql.bookkeeping import FORMAT, LOADS, QUARANTINE, STATE, STEPS, VIEWS, stream_row
 from bief.sql.dialect import Dialect
-from bief.sql.loading import SqlLoader, transaction
+from bief.sql.loading import SqlLoader
 from bief.sql.names import IS_CURRENT, refuse_taken_column, refuse_taken_table
+from bief.sql.quarantine import rejected_counts, rejected_rows
 from bief.sql.scanning import typed
-from bief.sql.session import Session
+from bief.sql.session import Session, transaction
 from bief.sql.tables import Table, Tables, table_of
+from bief.sql.taking_back import stream_runs
 
 _PREPARE_LOCK: Final = "bief prepare"
 _KNOWN_FORMAT: Final = 1
@@ -70,12 +73,13 @@ class SqlDestination(ABC):
             session.commit()
         failpoint("prepare.after_commit")
 
-    def loader(self, target: Target, *, rebuild: bool = False) -> Loader:
+    def loader(self, target: Target, *, rebuild: bool = False, as_it_stands: bool = False) -> Loader:
         """See `ports.destination.Destination.loader`."""
         self._refuse(target)
         session = self._session()
+        tables = self._tables(session, target)
         try:
-            return SqlLoader(session, self._tables(session, target), target, rebuild=rebuild, turn=self._turn)
+            return SqlLoader(session, tables, target, rebuild=rebuild, as_it_stands=as_it_stands, turn=self._turn)
         except BaseException:
             session.close()
             raise
@@ -98,7 +102,9 @@ class SqlDestination(ABC):
         described = self._described(table, history=history)
         return None if described is None else described.schema
 
-    def scan(self, table: str, columns: Sequence[str], *, history: bool = False) -> Iterator[pa.Table]:
+    def scan(
+        self, table: str, columns: Sequence[str], *, history: bool = False
+    ) -> Generator[pa.Table, None, None]:
         """See `ports.destination.Destination.scan`."""
         described = self._described(table, history=history)
         if described is None:
@@ -128,6 +134,24 @@ class SqlDestination(ABC):
     @abstractmethod
     def _scanned(self, sql: str, schema: pa.Schema) -> Iterator[pa.Table]:
         """The rows of a SELECT over all of a table, a part at a time, as the database gives them."""
+
+    def rejected_rows(self, which: QuarantineFilter, *, after: str = "", limit: int) -> list[QuarantinedRow]:
+        """See `ports.destination.Destination.rejected_rows`."""
+        if QUARANTINE not in (self._relations() or ()):
+            return []
+        return rejected_rows(self._read_rows, self._dialect, which, after=after, limit=limit)
+
+    def rejected_counts(self, which: QuarantineFilter) -> list[QuarantineCount]:
+        """See `ports.destination.Destination.rejected_counts`."""
+        if QUARANTINE not in (self._relations() or ()):
+            return []
+        return rejected_counts(self._read_rows, self._dialect, which)
+
+    def stream_runs(self, pipeline: str, stream: str) -> list[StreamRun]:
+        """See `ports.destination.Destination.stream_runs`."""
+        if LOADS not in (self._relations() or ()):
+            return []
+        return stream_runs(self._read_rows, self._dialect, pipeline, stream)
 
     def _refuse_newer_format(self) -> None:
         written = self._read_rows(statements.FORMAT.format(table=self._dialect.table(FORMAT)))

@@ -16,30 +16,22 @@ import pyarrow as pa
 
 from bief.base.failpoints import failpoint
 from bief.batches.batch import Position
-from bief.errors import DestinationRefused, Fenced
+from bief.errors import Fenced
 from bief.ports.destination import Committed, Load, Measured, Target, Written
+from bief.ports.records import TakenBack
 from bief.sql.accounting import check_balance, check_load, check_rows
-from bief.sql.bookkeeping import Books, StreamRow
+from bief.sql.bookkeeping import Books, StreamRow, is_complete
 from bief.sql.looking import found_in, measured
 from bief.sql.publishing import publish
+from bief.sql.quarantine import Quarantine
 from bief.sql.refusals import write_or_refuse
-from bief.sql.rounds import Round, begin_round
-from bief.sql.session import Session
+from bief.sql.rounds import begin_round
+from bief.sql.session import Session, transaction
 from bief.sql.tables import Table, Tables
+from bief.sql.taking_back import TakingBack
+from bief.sql.taking_over import take_over
 from bief.sql.totals import Totals
 from bief.sql.writing import Writer
-
-
-@contextmanager
-def transaction(session: Session, turn: AbstractContextManager[Any], lock: str) -> Iterator[None]:
-    """A writing transaction that is taken back on any error. The body commits."""
-    with turn:
-        session.begin(lock)
-        try:
-            yield
-        except BaseException:
-            session.rollback()
-            raise
 
 
 @dataclass
@@ -49,6 +41,7 @@ class _OpenLoad:
     batch_id: str
     load_id: int
     state: StreamRow
+    quarantine: Quarantine
     table: Table | None
     totals: Totals
 
@@ -60,7 +53,14 @@ class SqlLoader:
     """
 
     def __init__(
-        self, session: Session, tables: Tables, target: Target, *, rebuild: bool, turn: AbstractContextManager[Any]
+        self,
+        session: Session,
+        tables: Tables,
+        target: Target,
+        *,
+        rebuild: bool,
+        as_it_stands: bool,
+        turn: AbstractContextManager[Any],
     ) -> None:
         self._session = session
         self._tables = tables
@@ -70,7 +70,13 @@ class SqlLoader:
         self._books = Books(session, target)
         self._open: _OpenLoad | None = None
         self._transaction = ExitStack()
-        self._state, self._schema, self._started_at = self._take_over(rebuild=rebuild)
+        with transaction(session, turn, self._lock):
+            failpoint("take_over.after_begin")
+            taken = take_over(self._books, tables, target, rebuild=rebuild, as_it_stands=as_it_stands)
+            failpoint("take_over.before_commit")
+            session.commit()
+        failpoint("take_over.after_commit")
+        self._state, self._schema, self._started_at = taken.state, taken.schema, taken.started_at
         self._resumed = self._state.position is not None and not self._state.position.complete
 
     @property
@@ -102,7 +108,8 @@ class SqlLoader:
             failpoint("load.after_claim")
             state = self._must_be_mine(self._books.state(lock=True))
             failpoint("load.after_state")
-            self._open = _OpenLoad(batch_id, load_id, state, None, Totals())
+            quarantine = Quarantine(self._session, self._target, load_id)
+            self._open = _OpenLoad(batch_id, load_id, state, quarantine, None, Totals())
         return None
 
     def write(self, load: Load) -> Written:
@@ -112,8 +119,11 @@ class SqlLoader:
             opened.table = self._ready_table(load, opened)
             failpoint("load.after_ddl")
             written = self._write(load, opened)
-            rejected = self._books.reject([*load.rejected, *written.refused], opened.load_id)
+            rejected = opened.quarantine.reject([*load.rejected, *written.refused])
             failpoint("load.after_rejects")
+            rejected += opened.quarantine.restate(load.still_rejected)
+            opened.quarantine.release(load.released)
+            failpoint("load.after_release")
             check_balance(load, loaded=written.loaded, superseded=written.superseded, rejected=rejected)
             opened.totals.add(load, written, rejected)
         return written
@@ -130,26 +140,43 @@ class SqlLoader:
             table = self._open.table if self._open is not None else None
             return measured(self._session, table or self._tables.read(self._into), columns)
 
-    def end(self, position: Position) -> Committed:
+    def end(self, position: Position | None) -> Committed:
         with self._taken_back():
             opened = self._must_be_open()
             table = opened.table
-            if position.complete:
+            if is_complete(position):
                 table = self._publish(opened)
+            elif position is None and table is not None:
+                self._books.counted(self._tables.count(table.name))
             failpoint("load.after_publish")
             totals = opened.totals
-            self._books.record(totals, position, opened.load_id)
+            self._books.record(totals, position, opened.state, opened.load_id)
             self._books.step_adds(totals.read, totals.loaded, totals.rejected, self._started_at)
-            if position.complete:
+            if position is None or position.complete:
                 self._books.step_ends("success", None)
             failpoint("load.after_counts")
-            advanced = self._advance(opened.state, position)
+            advanced = self._advance(opened.state, position or opened.state.position)
             failpoint("load.before_commit")
             self._session.commit()
             self._state, self._schema = advanced, table.schema if table else self._schema_without(opened)
             self._leave()
         failpoint("load.after_commit")
         return Committed(opened.load_id, totals.loaded, totals.superseded, totals.deleted, totals.refused)
+
+    def take_back(self, run_id: str) -> TakenBack:
+        with transaction(self._session, self._turn, self._lock):
+            undoing = TakingBack(self._session, self._tables, self._target, run_id)
+            run = undoing.run()
+            if run.rolled_back:
+                self._session.rollback()
+                return TakenBack(run.loaded, run.rejected)
+            state = self._must_be_mine(self._books.state(lock=True))
+            taken = undoing.rows(run)
+            self._state = undoing.books(state)
+            failpoint("take_back.before_commit")
+            self._session.commit()
+        failpoint("take_back.after_commit")
+        return taken
 
     def rollback(self) -> None:
         if self._open is not None:
@@ -255,29 +282,8 @@ class SqlLoader:
         """A load that wrote nothing leaves the columns as they were."""
         return self._schema if not opened.totals.parts else None
 
-    def _advance(self, state: StreamRow, position: Position) -> StreamRow:
-        staging, rebuilding = (None, False) if position.complete else (state.staging, state.rebuilding)
+    def _advance(self, state: StreamRow, position: Position | None) -> StreamRow:
+        staging, rebuilding = (None, False) if is_complete(position) else (state.staging, state.rebuilding)
         if not self._books.advance(state, position, staging=staging, rebuilding=rebuilding):
             raise Fenced(f"the state of the stream {self._target.stream} was changed while this load was written.")
         return replace(state, position=position, version=state.version + 1, staging=staging, rebuilding=rebuilding)
-
-    def _take_over(self, *, rebuild: bool) -> tuple[StreamRow, pa.Schema | None, Any]:
-        """Fence older runs and read where the stream was left: one transaction, queued behind an unfinished commit."""
-        books = self._books
-        with transaction(self._session, self._turn, self._lock):
-            failpoint("take_over.after_begin")
-            books.make_state()
-            old = books.state(lock=True)
-            if old is None:
-                raise DestinationRefused(f"the state of the stream {self._target.stream} cannot be written.")
-            plan = Round.planned(self._tables, self._target, old, rebuild=rebuild)
-            books.take_over(position=plan.position, staging=plan.staging, rebuilding=plan.rebuilding)
-            books.steps_crashed()
-            state = books.state()
-            started_at = books.now()
-            failpoint("take_over.before_commit")
-            self._session.commit()
-        failpoint("take_over.after_commit")
-        if state is None:
-            raise DestinationRefused(f"the state of the stream {self._target.stream} cannot be read.")
-        return state, plan.schema, started_at

@@ -50,6 +50,21 @@ class Round:
         staging = staging_name(target.table, max_bytes=tables.max_identifier_bytes)
         return cls(None, staging, rebuilding, None if rebuilding else _table_schema(tables, target))
 
+    @classmethod
+    def standing(cls, tables: Tables, target: Target, old: StreamRow) -> Round:
+        """What a replay or a rollback finds: it goes on from nowhere, and leaves position and staging as they are."""
+        half_done = old.staging is not None and old.position is not None
+        gone = bool(old.total_rows) and tables.read(target.table) is None
+        if half_done or gone or old.table_name != target.table:
+            reason = (
+                "a new round of it is half done" if half_done else f"its rows are not in the table {target.table} yet"
+            )
+            raise DestinationRefused(
+                f"the stream {target.stream} cannot be changed now: {reason}.",
+                do=f"Let it be loaded first: bief run {target.pipeline}",
+            )
+        return cls(old.position, old.staging, old.rebuilding, _table_schema(tables, target))
+
 
 def begin_round(tables: Tables, target: Target, state: StreamRow, load: Load, load_id: int) -> Table | None:
     """The table that a load goes into, made if need be and with the load's changes. None if it would hold nothing."""

@@ -5,7 +5,8 @@ secrets; parameters are `$1`, `$2`, … in all three.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
@@ -70,3 +71,15 @@ class Session(Protocol):
     def close(self) -> None:
         """Let go of the connection. Can be called twice."""
         ...
+
+
+@contextmanager
+def transaction(session: Session, turn: AbstractContextManager[Any], lock: str) -> Iterator[None]:
+    """A writing transaction that is taken back on any error. The body commits."""
+    with turn:
+        session.begin(lock)
+        try:
+            yield
+        except BaseException:
+            session.rollback()
+            raise

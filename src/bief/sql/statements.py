@@ -9,8 +9,8 @@ from typing import Final
 # -- The ledger: one row per load; its unique (pipeline, batch_id) is what "once" means.
 
 CLAIM: Final = """
-INSERT INTO {loads} (pipeline, stream, table_name, batch_id, run_id, epoch, xid)
-VALUES ($1, $2, $3, $4, $5, $6, {xid})
+INSERT INTO {loads} (pipeline, stream, table_name, mode, batch_id, run_id, epoch, xid)
+VALUES ($1, $2, $3, $4, $5, $6, $7, {xid})
 ON CONFLICT (pipeline, batch_id) DO NOTHING RETURNING load_id"""
 
 LANDED: Final = """
@@ -19,8 +19,16 @@ FROM {loads} WHERE pipeline = $1 AND batch_id = $2"""
 
 RECORD_COUNTS: Final = """
 UPDATE {loads} SET rows_read = $1, rows_loaded = $2, rows_superseded = $3, rows_deleted = $4, rows_rejected = $5,
-    rows_refused = $6, rows_filtered = $7, rows_deduplicated = $8, position = $9, complete = $10
-WHERE load_id = $11"""
+    rows_refused = $6, rows_filtered = $7, rows_deduplicated = $8, rows_released = $9, position = $10, complete = $11,
+    position_before = $12, complete_before = $13, rebuilding = $14
+WHERE load_id = $15"""
+
+STREAM_RUNS: Final = """
+SELECT run_id, max(table_name), max(mode), min(load_id), max(load_id), max(CASE WHEN complete THEN load_id END),
+    CAST(sum(rows_loaded) AS bigint), CAST(sum(rows_deleted) AS bigint), CAST(sum(rows_rejected) AS bigint),
+    CAST(sum(rows_released) AS bigint), max(CASE WHEN rebuilding THEN 1 ELSE 0 END),
+    min(CASE WHEN rolled_back_at IS NULL THEN 0 ELSE 1 END), max(committed_at)
+FROM {loads} WHERE pipeline = $1 AND stream = $2 GROUP BY run_id ORDER BY max(load_id) DESC"""
 
 # -- The state of a stream: its position, and the epoch that fences older runs.
 
@@ -41,6 +49,68 @@ WHERE pipeline = $5 AND stream = $6 AND version = $7 AND epoch = $8"""
 
 FINISH: Final = """
 UPDATE {state} SET total_rows = $1, last_success = {now} WHERE pipeline = $2 AND stream = $3"""
+
+# Only where a round has been finished: before that, sync_metadata shows nothing.
+COUNTED: Final = """
+UPDATE {state} SET total_rows = $1 WHERE pipeline = $2 AND stream = $3 AND total_rows IS NOT NULL"""
+
+# -- The quarantine. `{stage}` holds what is said of rows by their id.
+
+QUARANTINED: Final = """
+SELECT rejected_id, load_id, run_id, pipeline, stream, table_name, origin, rule, reason, raw, column_name, rejected_at
+FROM {quarantine} WHERE (load_id, ordinal) > ($1, $2) {conditions} ORDER BY load_id, ordinal LIMIT {limit}"""
+
+QUARANTINE_COUNTS: Final = """
+SELECT pipeline, stream, rule, count(*) FROM {quarantine} WHERE load_id > $1 {conditions}
+GROUP BY pipeline, stream, rule ORDER BY pipeline, stream, rule"""
+
+RELEASE: Final = "DELETE FROM {quarantine} WHERE rejected_id IN (SELECT rejected_id FROM {stage})"
+
+RESTATE: Final = """
+UPDATE {quarantine} AS q SET rule = s.rule, column_name = s.column_name, reason = s.reason FROM {stage} AS s
+WHERE q.rejected_id = s.rejected_id
+    AND (q.rule <> s.rule OR q.column_name <> s.column_name OR q.reason <> s.reason)"""
+
+# -- The rollback of what one run has loaded into one stream.
+
+LOADS_OF_RUN: Final = "SELECT load_id FROM {loads} WHERE pipeline = $1 AND stream = $2 AND run_id = $3"
+
+FIRST_POSITION: Final = """
+SELECT position_before, complete_before FROM {loads} WHERE pipeline = $1 AND stream = $2 AND run_id = $3
+ORDER BY load_id LIMIT 1"""
+
+DELETE_LOADS: Final = "DELETE FROM {table} WHERE load_id IN ({loads_of_run})"
+
+DELETE_LOADED: Final = "DELETE FROM {into} WHERE _load_id IN ({loads_of_run})"
+
+# First no version of the run is current, so that the unique index on current versions has room for the old ones.
+HIDE_VERSIONS: Final = """
+UPDATE {into} SET is_current = FALSE WHERE is_current AND _load_id IN ({loads_of_run})"""
+
+# A version was closed by the run if a version that the run opened begins where it ends; of a chain, the newest.
+REOPEN_VERSIONS: Final = """
+UPDATE {into} AS t SET valid_to = NULL, is_current = TRUE
+FROM (SELECT DISTINCT {key}, valid_from FROM {into} WHERE _load_id IN ({loads_of_run})) AS s
+WHERE {same_key} AND t.valid_to = s.valid_from AND t._load_id < $4 AND ({keys_of_t}, t._load_id) IN (
+    SELECT {key}, max(_load_id) FROM {into} WHERE _load_id < $4 GROUP BY {key})"""
+
+# A version without any length ends where it begins, whoever closed it.
+DOUBTFUL_VERSIONS: Final = """
+SELECT count(*) FROM {into} AS t JOIN (
+    SELECT {key}, min(valid_from) AS opened FROM {into} WHERE _load_id IN ({loads_of_run}) GROUP BY {key}
+) AS s ON {same_key} WHERE t._load_id < $4 AND t.valid_to = t.valid_from AND t.valid_to > s.opened"""
+
+MARK_ROLLED_BACK: Final = """
+UPDATE {loads} SET rolled_back_at = {now}
+WHERE pipeline = $1 AND stream = $2 AND run_id = $3 AND rolled_back_at IS NULL"""
+
+RESTORE: Final = """
+UPDATE {state} SET version = version + 1, position = $1, complete = $2, total_rows = $3, last_success = (
+    SELECT max(committed_at) FROM {loads} WHERE pipeline = $4 AND stream = $5 AND complete AND rolled_back_at IS NULL)
+WHERE pipeline = $4 AND stream = $5 AND version = $6 AND epoch = $7"""
+
+STEP_ROLLED_BACK: Final = """
+UPDATE {steps} SET status = 'rolled back', error_message = $1 WHERE run_id = $2 AND pipeline = $3 AND stream = $4"""
 
 # -- The run log that etl_logs shows: one row per run and stream.
 

@@ -20,6 +20,7 @@ class Totals:
     refused: int = 0
     filtered: int = 0
     deduplicated: int = 0
+    released: int = 0
 
     def add(self, load: Load, written: Written, rejected: int) -> None:
         """Add one part."""
@@ -32,3 +33,4 @@ class Totals:
         self.refused += len(written.refused)
         self.filtered += load.filtered
         self.deduplicated += load.deduplicated
+        self.released += len(load.released)

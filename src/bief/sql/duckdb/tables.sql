@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS _bief_loads (
     pipeline text NOT NULL,
     stream text NOT NULL,
     table_name text NOT NULL,
+    mode text NOT NULL,
     batch_id text NOT NULL,
     run_id text NOT NULL,
     epoch bigint NOT NULL,
@@ -28,8 +29,13 @@ CREATE TABLE IF NOT EXISTS _bief_loads (
     rows_refused bigint NOT NULL DEFAULT 0,
     rows_filtered bigint NOT NULL DEFAULT 0,
     rows_deduplicated bigint NOT NULL DEFAULT 0,
+    rows_released bigint NOT NULL DEFAULT 0,
     position text,
     complete boolean NOT NULL DEFAULT FALSE,
+    position_before text,
+    complete_before boolean NOT NULL DEFAULT FALSE,
+    rebuilding boolean NOT NULL DEFAULT FALSE,
+    rolled_back_at timestamptz,
     UNIQUE (pipeline, batch_id)
 );
 
@@ -49,9 +55,11 @@ CREATE TABLE IF NOT EXISTS _bief_state (
     PRIMARY KEY (pipeline, stream)
 );
 
--- The rejected rows, each with its reason.
+-- The rejected rows, each with its reason and with an id that people can type: <load_id>-<ordinal in the load>.
 CREATE TABLE IF NOT EXISTS _bief_quarantine (
+    rejected_id text NOT NULL,
     load_id bigint NOT NULL,
+    ordinal bigint NOT NULL,
     run_id text NOT NULL,
     pipeline text NOT NULL,
     stream text NOT NULL,

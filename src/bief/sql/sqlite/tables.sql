@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS _bief_loads (
     pipeline TEXT NOT NULL,
     stream TEXT NOT NULL,
     table_name TEXT NOT NULL,
+    mode TEXT NOT NULL,
     batch_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
     epoch BIGINT NOT NULL,
@@ -24,8 +25,13 @@ CREATE TABLE IF NOT EXISTS _bief_loads (
     rows_refused BIGINT NOT NULL DEFAULT 0,
     rows_filtered BIGINT NOT NULL DEFAULT 0,
     rows_deduplicated BIGINT NOT NULL DEFAULT 0,
+    rows_released BIGINT NOT NULL DEFAULT 0,
     position TEXT,
     complete BOOLEAN NOT NULL DEFAULT FALSE,
+    position_before TEXT,
+    complete_before BOOLEAN NOT NULL DEFAULT FALSE,
+    rebuilding BOOLEAN NOT NULL DEFAULT FALSE,
+    rolled_back_at TIMESTAMP_TEXT,
     UNIQUE (pipeline, batch_id)
 );
 
@@ -45,9 +51,11 @@ CREATE TABLE IF NOT EXISTS _bief_state (
     PRIMARY KEY (pipeline, stream)
 );
 
--- The rejected rows, each with its reason.
+-- The rejected rows, each with its reason and with an id that people can type: <load_id>-<ordinal in the load>.
 CREATE TABLE IF NOT EXISTS _bief_quarantine (
+    rejected_id TEXT PRIMARY KEY,
     load_id BIGINT NOT NULL,
+    ordinal BIGINT NOT NULL,
     run_id TEXT NOT NULL,
     pipeline TEXT NOT NULL,
     stream TEXT NOT NULL,
@@ -59,7 +67,7 @@ CREATE TABLE IF NOT EXISTS _bief_quarantine (
     raw TEXT NOT NULL,
     rejected_at TIMESTAMP_TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f000Z', 'now'))
 );
-CREATE INDEX IF NOT EXISTS _bief_quarantine_stream ON _bief_quarantine (pipeline, stream, load_id);
+CREATE INDEX IF NOT EXISTS _bief_quarantine_stream ON _bief_quarantine (pipeline, stream, load_id, ordinal);
 
 -- The run log: one row per run and stream.
 CREATE TABLE IF NOT EXISTS _bief_steps (
