@@ -16,7 +16,11 @@ from bief.errors import Problem, ProjectError
 from bief.ports.destination import DestinationClass
 from bief.ports.source import SourceClass
 
-SOURCES: Final = {"rest": "bief.sources.rest:RestSource", "python": "bief.sources.python:PythonSource"}
+SOURCES: Final = {
+    "rest": "bief.sources.rest:RestSource",
+    "files": "bief.sources.files:FilesSource",
+    "python": "bief.sources.python:PythonSource",
+}
 DESTINATIONS: Final = {
     "postgres": "bief.destinations.postgres:PostgresDestination",
     "sqlite": "bief.destinations.sqlite:SqliteDestination",

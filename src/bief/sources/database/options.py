@@ -53,8 +53,11 @@ class DatabaseStream(StreamOptions):
     """Where the database can say it: how far below the start of the oldest open transaction the next round begins. Two
     seconds cover what the clocks of the server may do; more is needed if applications set the cursor by their own
     clock."""
-    cursor_timezone: str = Field(default="UTC", pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,62}\Z", examples=["Europe/Paris"])
-    """The time zone of a cursor that is a time without one: that of the sessions which write it."""
+    cursor_timezone: str | None = Field(
+        default=None, pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,62}\Z", examples=["Europe/Paris"]
+    )
+    """The time zone of a cursor that is a date, or a time without zone: that of the sessions which write it. If it is
+    not given, rounds begin twelve hours earlier, as no place is further behind UTC."""
     parallel: int = Field(default=1, ge=1, le=16, examples=[4])
     """How many connections read the table at once, each its own range of keys, all in the same snapshot."""
     batch_rows: int = Field(default=100_000, ge=1, le=1_000_000, examples=[20_000])

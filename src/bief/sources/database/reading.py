@@ -187,8 +187,11 @@ def _last_key(rows: pa.Table, selection: Selection) -> tuple[str, ...] | None:
 
 
 def _key(rows: pa.Table, selection: Selection, row: int) -> tuple[str, ...]:
-    first = len(selection.columns)
-    return tuple(str(rows.column(first + place)[row].as_py()) for place in range(len(selection.key)))
+    """The key of a row in the words of the database."""
+    texts = iter(range(len(selection.columns), rows.num_columns))
+    shown = (selection.shown(column) for column in selection.key)
+    places = [next(texts) if place is None else place for place in shown]
+    return tuple(str(rows.column(place)[row].as_py()) for place in places)
 
 
 def _origin(given: pa.Table, selection: Selection) -> Callable[[int], str]:
@@ -205,5 +208,8 @@ def _origin(given: pa.Table, selection: Selection) -> Callable[[int], str]:
 
 
 def _nothing(selection: Selection) -> pa.Table:
-    names = [*(column.name for column in selection.columns), *(f"key {place}" for place in range(len(selection.key)))]
+    names = [
+        *(column.name for column in selection.columns),
+        *(f"key {place}" for place in range(len(selection.key_texts))),
+    ]
     return pa.Table.from_arrays([pa.array([], pa.string()) for _ in names], names=names)

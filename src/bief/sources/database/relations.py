@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from bief.batches.schema import INTEGER
+
 
 @dataclass(frozen=True)
 class Column:
@@ -31,8 +33,8 @@ class Column:
 class Relation:
     """A table, view or query.
 
-    `name` is for messages; `sql` stands after FROM. `key`: columns of a unique index without NULLs, in its order,
-    the primary key if there is one; empty if nothing proves that there is a key. `rows`: an estimate.
+    `name` is for messages; `sql` stands between FROM and an alias. `key`: columns of a unique index without NULLs, in
+    its order, the primary key if there is one; empty if nothing proves that there is a key. `rows`: an estimate.
     """
 
     name: str
@@ -76,6 +78,18 @@ class Selection:
     bound: Bound | None = None
     range: Range = Range()
     limit: int | None = None
+
+    @property
+    def key_texts(self) -> tuple[Column, ...]:
+        """The columns of the key whose own text must be selected besides, as the rows do not show it."""
+        return tuple(column for column in self.key if self.shown(column) is None)
+
+    def shown(self, key: Column) -> int | None:
+        """The place of the column that shows the exact text of a column of the key; None if there is none."""
+        for place, column in enumerate(self.columns):
+            if column.name == key.name and (column.type == key.type == INTEGER or column.sql == key.text_sql):
+                return place
+        return None
 
 
 @dataclass(frozen=True)

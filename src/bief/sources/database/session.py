@@ -67,10 +67,10 @@ class Session(Protocol):
         ...
 
     def batches(self, selection: Selection) -> Iterator[pa.RecordBatch]:
-        """The rows: one column for each of `selection.columns`, named so, then a text for each column of the key,
-        called `_bief_key_0` and so on. Of any size; closing the iterator ends the query."""
+        """The rows: one column for each of `selection.columns`, named so, then one for each of
+        `selection.key_texts`, called `_bief_key_0` and so on. Of any size; closing the iterator ends the query."""
         ...
 
     def close(self) -> None:
-        """Let go of the connection; can be called twice, and by another thread."""
+        """Let go of the connection; can be called twice."""
         ...

@@ -9,6 +9,8 @@ from typing import Final
 from bief.sources.database.relations import Column, Range, Selection
 
 KEY_PREFIX: Final = "_bief_key_"
+# ORDER BY a bare name would mean the selected expression of that name, which may be a text.
+ALIAS: Final = "bief_rows"
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,10 @@ class Words:
 def select(selection: Selection, words: Words) -> str:
     """The whole statement."""
     given = [f"{column.sql} AS {words.quote(column.name)}" for column in selection.columns]
-    keys = [f"{column.text_sql} AS {KEY_PREFIX}{place}" for place, column in enumerate(selection.key)]
-    order = f" ORDER BY {_names(selection.key, words)}" if selection.key else ""
+    keys = [f"{column.text_sql} AS {KEY_PREFIX}{place}" for place, column in enumerate(selection.key_texts)]
+    order = f" ORDER BY {_names(selection.key, words, f'{ALIAS}.')}" if selection.key else ""
     limit = f" LIMIT {selection.limit}" if selection.limit is not None else ""
-    asked = f"SELECT {', '.join([*given, *keys])} FROM {selection.relation.sql}"  # noqa: S608 - names are quoted
+    asked = f"SELECT {', '.join([*given, *keys])} FROM {selection.relation.sql} AS {ALIAS}"  # noqa: S608 - names are quoted
     return f"{asked}{where(selection, words)}{order}{limit}"
 
 
@@ -41,7 +43,7 @@ def measure(selection: Selection, cursor: Column, words: Words) -> str:
     reached = " AND ".join(_conditions(selection, words)) or f"{name} IS NOT NULL"
     return (
         f"SELECT count(CASE WHEN {reached} THEN 1 END), count(CASE WHEN {name} IS NULL THEN 1 END), "  # noqa: S608 - names are quoted
-        f"{words.text(f'max({name})')} FROM {selection.relation.sql} WHERE ({reached}) OR {name} IS NULL"
+        f"{words.text(f'max({name})')} FROM {selection.relation.sql} AS {ALIAS} WHERE ({reached}) OR {name} IS NULL"
     )
 
 
@@ -81,5 +83,5 @@ def _compared(key: tuple[Column, ...], operator: str, texts: tuple[str, ...], wo
     return f"(({') OR ('.join(ways)}))"
 
 
-def _names(columns: tuple[Column, ...], words: Words) -> str:
-    return ", ".join(words.quote(column.name) for column in columns)
+def _names(columns: tuple[Column, ...], words: Words, prefix: str = "") -> str:
+    return ", ".join(prefix + words.quote(column.name) for column in columns)
