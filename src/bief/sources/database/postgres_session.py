@@ -29,6 +29,7 @@ from bief.sources.database.postgres_types import open_decimal, quoted
 from bief.sources.database.relations import Column, Measure, Range, Relation, Selection
 from bief.sources.database.session import Watermark
 from bief.sources.database.statements import ALIAS, Words, measure, select, where
+from bief.sql.postgres.driver import Cursor
 from bief.sql.postgres.errors import translated
 from bief.sql.postgres.session import DRIVER_ERRORS, Server
 
@@ -81,7 +82,7 @@ class PostgresSession:
         self._server = server
         self._schema = schema
         self._snapshot = snapshot
-        self._cursor: Any = None
+        self._cursor: Cursor | None = None
         try:
             self._connection = server.connect()
         except DestinationError as error:
@@ -145,10 +146,9 @@ class PostgresSession:
 
     def batches(self, selection: Selection) -> Iterator[pa.RecordBatch]:
         with self._speaking():
-            self._cursor = self._connection.cursor()
-            self._cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
-            self._cursor.execute(select(selection, WORDS))
-            reader = self._cursor.fetch_record_batch()
+            cursor = self._cursor = self._connection.cursor()
+            cursor.execute(select(selection, WORDS), batch_bytes=_BATCH_BYTES)
+            reader = cursor.fetch_record_batch()
         try:
             while True:
                 with self._speaking():
@@ -162,28 +162,26 @@ class PostgresSession:
 
     def close(self) -> None:
         self._end_query()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(*DRIVER_ERRORS):
-                connection.close()
+        with contextlib.suppress(*DRIVER_ERRORS):
+            self._connection.close()
 
     def _end_query(self) -> None:
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             with contextlib.suppress(*DRIVER_ERRORS):
-                cursor.adbc_cancel()
+                cursor.adbc_statement.cancel()
             with contextlib.suppress(*DRIVER_ERRORS):
                 cursor.close()
 
     def _ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._speaking(), self._connection.cursor() as cursor:
             cursor.execute(sql, values or None)
-            return list(cursor.fetchall()) if cursor.description else []
+            return cursor.fetchall()
 
     def _names_of(self, query: str) -> list[str]:
         with self._speaking(), self._connection.cursor() as cursor:
             cursor.execute(query)
-            return [str(each[0]) for each in cursor.description]
+            return list(cursor.fetch_record_batch().schema.names)
 
     @contextlib.contextmanager
     def _speaking(self) -> Iterator[None]:
