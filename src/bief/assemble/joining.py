@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from bief.assemble.checking import check_problems, circle_problems
 from bief.config.closed import secrets_in
 from bief.config.document import Document
 from bief.config.json_schema import project_schema
@@ -19,6 +20,7 @@ from bief.config.loading import ProjectFile
 from bief.config.problems import problems_of
 from bief.errors import Problem, ProjectError
 from bief.guard.budget import Budget
+from bief.guard.checks import checks_of
 from bief.ports import registry
 from bief.ports.destination import Destination, DestinationClass
 from bief.ports.runtime import Runtime
@@ -112,6 +114,7 @@ def _pipeline(file: ProjectFile, name: str, joined: Joined) -> Pipeline:
         for stream in chosen
         if stream not in offered
     ]
+    problems = problems or list(check_problems(file.document, name, declared, offered, chosen))
     if problems:
         raise ProjectError(problems)
     loads = tuple(
@@ -121,10 +124,13 @@ def _pipeline(file: ProjectFile, name: str, joined: Joined) -> Pipeline:
             mode=declared.mode_of(stream),
             max_rejected=Budget.parse(declared.max_rejected_of(stream)),
             allow_empty=declared.allows_empty(stream),
+            contract=declared.contract_of(stream),
+            checks=checks_of(declared.checks.get(stream, ())),
         )
         for stream in chosen
     )
     problems = [problem for load in loads for problem in _contradictions(file, name, load, destination)]
+    problems += circle_problems(file.document, name, loads)
     if problems:
         raise ProjectError(problems)
     return Pipeline(

@@ -22,6 +22,7 @@ from bief.batches.batch import ROW_NUMBER, RejectedRow
 from bief.batches.shaping import shape
 from bief.config.loading import ProjectFile, load_project
 from bief.errors import BiefError, Problem, ProjectError
+from bief.guard.checks import looked_at
 from bief.guard.contract import fit
 from bief.guard.quarantine import set_aside, visible
 from bief.observe.logs import LogFile
@@ -138,13 +139,15 @@ class Project:
         """The first rows of a stream before and after shaping; nothing is written."""
         load = selected(self._pipeline(pipeline), [stream]).loads[0]
         batch = self._pipeline(pipeline).source.sample(stream, rows)
-        fitted = fit(shape(batch.rows, load.stream.shape), None, load.stream.shape, load.stream.primary_key)
-        rejected = set_aside(batch, fitted.misfits, load.stream.shape)
+        shaped = shape(batch.rows, load.stream.shape)
+        fitted = fit(shaped, None, load.stream.shape, load.stream.primary_key, typed=batch.typed)
+        kept, misfits = looked_at(fitted, load.checks, batch.provenance, load.stream.shape.table_types())
+        rejected = set_aside(batch, [*fitted.misfits, *misfits], load.stream.shape)
         numbers: list[Any] = batch.rows.column(ROW_NUMBER).to_pylist()[:rows]
         return Preview(
             stream=stream,
             before=[json.loads(visible(batch.provenance.raw(number), load.stream.shape) or "{}") for number in numbers],
-            after=fitted.rows.slice(0, rows).to_pylist(),
+            after=kept.slice(0, rows).to_pylist(),
             rejected=rejected[:rows],
         )
 

@@ -113,6 +113,18 @@ class TableChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckBroken(Event):
+    """Rows of one batch, or the table as a whole, do not keep a check. `example` is the first row's origin, or what
+    is wrong with the table; `severity` (reject, fail, warn) says what followed."""
+
+    stream: str
+    check: str
+    severity: str
+    rows: int
+    example: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchCommitted(Event):
     """One transaction of the destination: rows, rejected rows, position, load record."""
 

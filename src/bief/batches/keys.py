@@ -39,7 +39,7 @@ def all_differ(rows: pa.Table, names: Sequence[str]) -> bool:
     """Whether no two rows are equal in all these columns. Null is equal to null here."""
     if rows.num_rows < 2:  # noqa: PLR2004 - one row has no twin
         return True
-    table = arrow.table({name: _plain(rows.column(name)) for name in names})
+    table = arrow.table({name: plain(rows.column(name)) for name in names})
     return bool(table.group_by(list(names), use_threads=False).aggregate([]).num_rows == rows.num_rows)
 
 
@@ -51,11 +51,11 @@ def first_of_each(rows: pa.Table, names: Sequence[str]) -> Column:
 
 
 def _with_positions(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    columns = {name: _plain(rows.column(name)) for name in names}
+    columns = {name: plain(rows.column(name)) for name in names}
     table: pa.Table = arrow.table({**columns, _POSITION: arrow.array(range(rows.num_rows), pa.int64())})
     return table
 
 
-def _plain(column: Column) -> Column:
+def plain(column: Column) -> Column:
     """Values that can be compared: of JSON the text."""
     return column.cast(column.type.storage_type) if isinstance(column.type, pa.BaseExtensionType) else column

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from bief.base.events import (
     BatchCommitted,
+    CheckBroken,
     CrashFound,
     Event,
     PageRead,
@@ -199,6 +200,8 @@ def _warning(event: Event) -> str:
     match event:
         case SourceWarned():
             return f"{event.stream}: {event.message}"
+        case CheckBroken(severity="warn"):
+            return f"{event.stream}: check '{event.check}': {event.rows} failed, first {event.example}"
         case CrashFound():
             return f"run {event.crashed_run_id} died without saying so; this run goes on from its last commit"
         case _:

@@ -24,6 +24,16 @@ def show_receipt(receipt: Mapping[str, Any]) -> None:
             for step in steps
         ],
     )
+    failed = [(step["stream"], check) for step in steps for check in step.get("checks", ()) if check["rows_failed"]]
+    if failed:
+        say("checks that rows did not keep", "bold yellow")
+        show_table(
+            ("stream", "check", "severity", "rows", "first"),
+            [
+                (stream, check["name"], check["severity"], check["rows_failed"], next(iter(check["examples"]), ""))
+                for stream, check in failed
+            ],
+        )
     verdict = receipt["verdict"]
     loaded = sum(step["loaded"] for step in steps)
     text = f"{receipt['pipeline']}: {verdict}, {loaded} rows loaded in {duration(receipt['seconds'])}"

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from bief.base.secrets import Secret
+from bief.config.checks import CheckOptions, Contract
 from bief.config.closed import Closed
 from bief.config.document import Keys
 
@@ -88,6 +89,15 @@ class PipelineStream(Closed):
     """How many bad rows this stream may have before its load fails; the pipeline's number if it is not given."""
     allow_empty: bool | None = None
     """Whether an empty answer may replace a table that has rows; as in the pipeline if it is not given."""
+    contract: Contract | None = None
+    """What happens to rows that do not fit this table; as in the pipeline if it is not given."""
+
+
+def _named_once(value: list[CheckOptions]) -> list[CheckOptions]:
+    names = [check.name for check in value if check.name]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise PydanticCustomError("repeated", "names {names} more than once", {"names": ", ".join(repeated)})
+    return value
 
 
 def _by_name(value: Any) -> Any:
@@ -128,6 +138,15 @@ class Pipeline(Closed):
     """Whether an empty answer may replace a table that has rows (mode `replace`). Off, because an empty answer is more
     often a fault of the source than the truth."""
 
+    contract: Contract = "evolve"
+    """What happens to rows that do not fit their table. `evolve`: new columns are added, types widen where nothing is
+    lost, and rows that still do not fit go to the quarantine. `freeze`: the table never changes, and whatever does not
+    fit fails the load. `divert`: the table never changes, and rows that do not fit go to the quarantine."""
+    checks: dict[str, Annotated[list[CheckOptions], AfterValidator(_named_once)]] = Field(
+        default={}, examples=[{"customers": [{"not_null": ["id", "email"]}, {"unique": ["id"]}]}]
+    )
+    """Rules that rows must keep, by the name of their stream (docs/checks.md)."""
+
     def table_of(self, stream: str) -> str:
         """The table that this file names for a stream, or else the name of the stream."""
         options = (self.streams or {}).get(stream)
@@ -142,6 +161,11 @@ class Pipeline(Closed):
         """Whether an empty answer may replace the table of this stream."""
         options = (self.streams or {}).get(stream)
         return self.allow_empty if options is None or options.allow_empty is None else options.allow_empty
+
+    def contract_of(self, stream: str) -> Contract:
+        """The contract of a stream: its own, or else the pipeline's."""
+        options = (self.streams or {}).get(stream)
+        return (options and options.contract) or self.contract
 
     def max_rejected_of(self, stream: str) -> str | int:
         """How many rows of this stream may be rejected: a number, or a share with its `%`."""

@@ -57,6 +57,11 @@ class Fitted:
         """The number in the batch of the row at a place of `rows`."""
         return int(self.numbers[place].as_py())
 
+    @property
+    def numbered(self) -> pa.Table:
+        """The rows with their ROW_NUMBER."""
+        return self.rows.append_column(ROW_NUMBER, self.numbers)
+
 
 def fit(
     rows: pa.Table,

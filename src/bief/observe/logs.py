@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 from bief.base.clock import Clock, SystemClock
 from bief.base.events import (
+    CheckBroken,
     CommitDoubted,
     CrashFound,
     Event,
@@ -32,7 +33,7 @@ from bief.observe.printable import printable
 
 _MAX_TEXT: Final = 20_000
 _POLL_SECONDS: Final = 0.2
-_WARNINGS: Final = (CommitDoubted, CrashFound, Retried, SourceWarned)
+_WARNINGS: Final = (CheckBroken, CommitDoubted, CrashFound, Retried, SourceWarned)
 
 
 class LogFile:

@@ -16,8 +16,9 @@ from bief.base.clock import Clock
 from bief.base.events import BatchCommitted, CommitDoubted, CommitSettled, Event, StepStatus, StreamStarted
 from bief.base.retries import retried
 from bief.batches.batch import Batch, RejectedRow
-from bief.errors import BiefError, CommitInDoubt, DestinationUnavailable, SourceChanged
+from bief.errors import BiefError, CheckFailed, CommitInDoubt, DestinationUnavailable, SourceChanged
 from bief.guard.budget import Tally
+from bief.guard.checks import Findings, summed
 from bief.guard.conservation import account
 from bief.ports.destination import Committed, Destination, Load, Loader, Target
 from bief.ports.source import Source
@@ -55,8 +56,9 @@ class OpenLoad:
     filtered: int = 0
     deduplicated: int = 0
     seconds: float = 0.0
+    checks: Findings = ()
 
-    def plus(self, load: Load, refused: Sequence[RejectedRow], *, complete: bool) -> OpenLoad:
+    def plus(self, load: Load, refused: Sequence[RejectedRow], checks: Findings, *, complete: bool) -> OpenLoad:
         """With one more part. Raises `TooManyRejected`."""
         return replace(
             self,
@@ -66,6 +68,7 @@ class OpenLoad:
             rejected=self.rejected + len(load.rejected),
             filtered=self.filtered + load.filtered,
             deduplicated=self.deduplicated + load.deduplicated,
+            checks=summed(self.checks, checks),
         )
 
 
@@ -92,12 +95,14 @@ class Ingest:
         self._counts = dict.fromkeys(_COUNTS, 0)
         # Of what is committed; that of the open load is in `_open`.
         self._tally = Tally(step.max_rejected)
+        self._checks: Findings = ()
         self._open = OpenLoad(self._tally)
 
     def load(self) -> StepReceipt:
         """Carry the stream to its end, or to the stop signal. An error goes into the run log and is raised again."""
         step = self._step
-        with closing(self._destination.loader(self._target(), rebuild=step.action == "rebuild")) as loader:
+        loading = self._destination.loader(self._target(), rebuild=step.action == "rebuild")
+        with closing(self._guarding), closing(loading) as loader:
             self._resumed = loader.resumed
             self._run.emit(
                 StreamStarted(
@@ -109,6 +114,8 @@ class Ingest:
                 if not complete:
                     loader.fail("The run was stopped before the end of the stream.", cancelled=True)
             except Exception as error:
+                if isinstance(error, CheckFailed):
+                    self._checks = summed(summed(self._checks, self._open.checks), self._guarding.findings)
                 # The run log in the destination is a courtesy here: the first error is the one to report.
                 with suppress(BiefError):
                     loader.fail(self._run.clean(str(error)), cancelled=self._run.stop.is_set())
@@ -174,9 +181,14 @@ class Ingest:
     ) -> tuple[OpenLoad, Committed | None]:
         """The batch in the open load, which ends if the batch has a position. `landed`: it is in the table already."""
         began = self._run.clock.monotonic()
-        load = self._guarding.load(batch, loader, batch_id)
-        refused = loader.write(load).refused if landed is None else ()
-        after = before.plus(load, refused, complete=batch.complete)
+        if landed is None:
+            load = self._guarding.load(batch, loader, batch_id)
+            refused = loader.write(load).refused
+            if batch.complete:
+                self._guarding.judge(loader, self._run.clock.now())
+        else:
+            load, refused = self._guarding.landed(batch, loader, batch_id), ()
+        after = before.plus(load, refused, self._guarding.findings, complete=batch.complete)
         committed = landed
         if landed is None and batch.position is not None:
             committed = loader.end(batch.position)
@@ -197,6 +209,7 @@ class Ingest:
             self._counts[name] += number
         self._batches += 1
         self._tally = load.tally
+        self._checks = summed(self._checks, load.checks)
         self._open = OpenLoad(self._tally)
         self._run.emit(
             BatchCommitted(
@@ -232,5 +245,6 @@ class Ingest:
             resumed=self._resumed,
             guarantee=self._step.guarantee,
             error=error,
+            checks=self._checks,
             **self._counts,
         )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bief.base.events import StepStatus, Verdict
+from bief.guard.checks import Finding
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class StepReceipt:
     """What became of one stream. `read = loaded + rejected + filtered + deduplicated` holds for committed batches.
 
     `guarantee` is the label with its reason ("exactly-once effect", "at-least-once because: …"); `resumed` says that
-    the step went on inside a round that an earlier run had begun; `error` is one paragraph without secrets.
+    the step went on inside a round that an earlier run had begun; `error` is one paragraph without secrets. `checks`
+    are what the checks found in what was committed, and in the load that one of them failed.
     """
 
     stream: str
@@ -32,6 +34,7 @@ class StepReceipt:
     resumed: bool = False
     guarantee: str = ""
     error: str = ""
+    checks: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

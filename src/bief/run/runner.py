@@ -8,10 +8,11 @@ from __future__ import annotations
 import secrets
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import repeat
 
 from bief.base.clock import Clock
 from bief.base.events import CrashFound, Events, RunFinished, RunStarted, StepStatus, StreamFinished, Verdict
@@ -19,7 +20,7 @@ from bief.base.secrets import Redactor
 from bief.errors import BiefError, LeaseLost
 from bief.run.heartbeat import Heartbeat
 from bief.run.ingest import Ingest, Surroundings
-from bief.run.plan import Pipeline, PlannedStep, make_plan
+from bief.run.plan import Pipeline, PlannedStep, make_plan, waves
 from bief.run.receipt import Receipt, StepReceipt
 from bief.state.leases import Leases
 from bief.state.store import Store
@@ -73,8 +74,12 @@ class Runner:
             names = tuple(step.stream.name for step in plan.steps)
             self.events.emit(RunStarted(run_id=run_id, pipeline=pipeline.name, streams=names, at=began))
             surroundings = self._surroundings(pipeline, run_id)
+            done: dict[str, StepReceipt] = {}
             with ThreadPoolExecutor(pipeline.parallel_streams, thread_name_prefix="bief-stream") as pool:
-                steps = tuple(pool.map(lambda step: self._step(step, pipeline, surroundings), plan.steps))
+                for wave in waves(plan.steps):
+                    receipts = pool.map(self._step, wave, repeat(pipeline), repeat(surroundings), repeat(dict(done)))
+                    done |= {receipt.stream: receipt for receipt in receipts}
+            steps = tuple(done[name] for name in names)
             verdict = _verdict(steps)
         except Exception as failure:  # noqa: BLE001 - a run that began must end with a receipt
             verdict, error, trace = "failed", self._clean(failure), self._trace(failure)
@@ -89,11 +94,16 @@ class Runner:
         )
         return receipt, trace
 
-    def _step(self, step: PlannedStep, pipeline: Pipeline, run: Surroundings) -> StepReceipt:
+    def _step(
+        self, step: PlannedStep, pipeline: Pipeline, run: Surroundings, done: Mapping[str, StepReceipt]
+    ) -> StepReceipt:
         ingest = Ingest(step, pipeline.source, pipeline.destination, run)
         trace = ""
         if self.stop.is_set():
             receipt = ingest.receipt("cancelled")
+        elif missing := [name for name in step.after if done[name].status != "success"]:
+            what = f"its checks look at the table of {', '.join(missing)}, which could not be loaded in this run."
+            receipt = ingest.receipt("failed", f"Not loaded: {what}")
         else:
             try:
                 receipt = ingest.load()

@@ -61,7 +61,7 @@ def test_a_typo_gets_a_suggestion_and_the_allowed_keys(problems, head):
     assert problem.startswith(
         "bief.yaml:13: pipelines.shop: unknown key 'parallel_stream'; did you mean 'parallel_streams'?"
     )
-    assert "Allowed keys: allow_empty, destination," in problem
+    assert "Allowed keys: allow_empty, checks, contract, destination," in problem
 
 
 @pytest.mark.parametrize("key", ["schedule", "checks", "alerts"])
