@@ -55,7 +55,7 @@ class CsvOptions(Closed):
     delimiter: Mark | None = Field(default=None, examples=[";", "\t"])
     """What stands between two fields. Without it, the comma, semicolon, tab or bar that the first rows agree on."""
     quote: Annotated[str, AfterValidator(_quote)] = Field(default='"', examples=["'"])
-    """What a field that holds a delimiter or a line end stands in; inside, it is doubled. Empty: there are no quotes."""
+    """What a field that holds a delimiter or a line end stands in; inside, it is doubled. Empty: no quotes."""
     escape: Mark | None = Field(default=None, examples=["\\"])
     """A character that takes the special meaning from the next one."""
     encoding: Annotated[str, AfterValidator(_encoding)] | None = Field(default=None, examples=["cp1252", "utf-16-le"])
