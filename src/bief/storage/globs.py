@@ -48,7 +48,9 @@ def part_matcher(part: str) -> Callable[[str], bool]:
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a whole name, folders included, matches a pattern."""
     parts = pattern.split("/")
-    *folders, last = [part for place, part in enumerate(parts) if part != ANY_FOLDERS or parts[place - 1] != part]
+    *folders, last = [
+        part for place, part in enumerate(parts) if not (place and part == parts[place - 1] == ANY_FOLDERS)
+    ]
     text = "".join(r"(?:(?!\.)[^/]+/)*" if part == ANY_FOLDERS else f"{_part(part)}/" for part in folders)
     text += r"(?:(?!\.)[^/]+/)*(?!\.)[^/]+" if last == ANY_FOLDERS else _part(last)
     compiled = re.compile(text, re.DOTALL)

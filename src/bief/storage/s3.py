@@ -186,9 +186,8 @@ class _Object(io.RawIOBase):
         super().close()
 
 
-def _tag(stream: Any) -> bytes:
-    found: bytes = (stream.metadata() or {}).get(b"ETag", b"")
-    return found
+def _tag(stream: Any) -> Any:
+    return (stream.metadata() or {}).get("ETag")
 
 
 def _explained(error: OSError, name: str) -> SourceError:

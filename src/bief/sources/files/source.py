@@ -139,9 +139,6 @@ def _table_name(declared: FilesStream, field: str) -> str:
 
 
 def _caveats(declared: FilesStream) -> tuple[str, ...]:
-    if not declared.incremental:
-        return ()
-    found = ["rows that vanish from a file that was loaded stay in the table"]
-    if not declared.primary_key and not declared.tail:
-        found.append("the rows of a file that changes are loaded again, and no primary key tells them apart")
-    return tuple(found)
+    if declared.incremental and not declared.primary_key and not declared.tail:
+        return ("the rows of a file that changes are loaded again, and no primary key tells them apart",)
+    return ()
