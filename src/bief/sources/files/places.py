@@ -9,7 +9,8 @@ from bief.sources.files.options import FilesOptions
 from bief.storage.local import LocalStorage
 from bief.storage.s3 import S3Access, S3Storage
 from bief.storage.stored import Storage
-from bief.storage.web import WebAccess, WebStorage
+from bief.storage.web import WebStorage
+from bief.storage.web_requests import WebAccess
 
 
 def storage_of(options: FilesOptions, runtime: Runtime) -> Storage:
