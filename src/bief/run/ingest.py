@@ -20,10 +20,10 @@ from bief.errors import BiefError, CheckFailed, CommitInDoubt, DestinationUnavai
 from bief.guard.budget import Tally
 from bief.guard.checks import Findings, summed
 from bief.guard.conservation import account
-from bief.ports.destination import Committed, Destination, Load, Loader, Target
+from bief.ports.destination import Committed, Destination, Load, Loader
 from bief.ports.source import Source
 from bief.run.guarding import Guarding
-from bief.run.plan import PlannedStep
+from bief.run.plan import PlannedStep, target_of
 from bief.run.read_ahead import read_ahead
 from bief.run.receipt import StepReceipt
 
@@ -101,7 +101,8 @@ class Ingest:
     def load(self) -> StepReceipt:
         """Carry the stream to its end, or to the stop signal. An error goes into the run log and is raised again."""
         step = self._step
-        loading = self._destination.loader(self._target(), rebuild=step.action == "rebuild")
+        target = target_of(step, self._run.pipeline, self._run.run_id)
+        loading = self._destination.loader(target, rebuild=step.action == "rebuild")
         with closing(self._guarding), closing(loading) as loader:
             self._resumed = loader.resumed
             self._run.emit(
@@ -219,18 +220,6 @@ class Ingest:
                 seconds=load.seconds,
                 **counts,
             )
-        )
-
-    def _target(self) -> Target:
-        return Target(
-            pipeline=self._run.pipeline,
-            stream=self._step.stream.name,
-            table=self._step.table,
-            mode=self._step.mode,
-            run_id=self._run.run_id,
-            primary_key=self._step.stream.primary_key,
-            version_column=self._step.stream.cursor,
-            allow_empty=self._step.allow_empty,
         )
 
     def receipt(self, status: StepStatus, error: str = "") -> StepReceipt:

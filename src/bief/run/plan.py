@@ -15,7 +15,7 @@ from bief.config.checks import Contract
 from bief.errors import Problem, ProjectError
 from bief.guard.budget import Budget
 from bief.guard.checks import Check
-from bief.ports.destination import Destination, Mode
+from bief.ports.destination import Destination, Mode, Target
 from bief.ports.records import StreamState
 from bief.ports.source import Source, Stream
 from bief.run.guarantee import guarantee
@@ -154,3 +154,17 @@ def _action(stream: Stream, state: StreamState) -> Action:
     if not state.position.complete:
         return "resume"
     return "incremental read" if stream.incremental else "full read"
+
+
+def target_of(step: PlannedStep, pipeline: str, run_id: str) -> Target:
+    """Where a run loads a step."""
+    return Target(
+        pipeline=pipeline,
+        stream=step.stream.name,
+        table=step.table,
+        mode=step.mode,
+        run_id=run_id,
+        primary_key=step.stream.primary_key,
+        version_column=step.stream.cursor,
+        allow_empty=step.allow_empty,
+    )

@@ -1,6 +1,7 @@
 """One run of one pipeline: lease, plan, steps side by side, receipt.
 
-Called by `bief.assemble`. Each step goes its road in `run.ingest`; a step that fails leaves the others alone.
+Called by `bief.assemble`. Each step goes its road: that of `run.ingest`, `run.replay` or `run.rollback`; a step that
+fails leaves the others alone.
 """
 
 from __future__ import annotations
@@ -8,22 +9,40 @@ from __future__ import annotations
 import secrets
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import repeat
+from typing import Protocol
 
 from bief.base.clock import Clock
 from bief.base.events import CrashFound, Events, RunFinished, RunStarted, StepStatus, StreamFinished, Verdict
 from bief.base.secrets import Redactor
 from bief.errors import BiefError, LeaseLost
+from bief.ports.destination import Destination
+from bief.ports.source import Source
 from bief.run.heartbeat import Heartbeat
 from bief.run.ingest import Ingest, Surroundings
 from bief.run.plan import Pipeline, PlannedStep, make_plan, waves
 from bief.run.receipt import Receipt, StepReceipt
 from bief.state.leases import Leases
 from bief.state.store import Store
+
+
+class Step(Protocol):
+    """One stream of a run: a load, a replay or a rollback."""
+
+    def load(self) -> StepReceipt:
+        """Do all of it. Raises `BiefError`."""
+        ...
+
+    def receipt(self, status: StepStatus, error: str = "") -> StepReceipt:
+        """What was done, also after an error."""
+        ...
+
+
+Road = Callable[[PlannedStep, Source, Destination, Surroundings], Step]
 
 
 @dataclass(frozen=True)
@@ -41,30 +60,43 @@ class Runner:
         """An id that sorts by time and can be typed: 20261120-131502-3f9c1a."""
         return f"{self.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
-    def run(self, pipeline: Pipeline, run_id: str, *, full_refresh: bool = False) -> Receipt:
+    def run(
+        self,
+        pipeline: Pipeline,
+        run_id: str,
+        *,
+        full_refresh: bool = False,
+        road: Road = Ingest,
+        rehearse: bool = False,
+    ) -> Receipt:
         """Run a pipeline to its end. Failures of streams are in the receipt.
 
-        Raises AlreadyRunning, and RunError if the control store fails.
+        `road` does the work of each step. `rehearse`: it takes its work back, so the run is not written down. Raises
+        AlreadyRunning, and RunError if the control store fails.
         """
         lease = self.leases.acquire(pipeline.name, run_id)
         try:
             began = self.clock.now()
-            for crashed in self.store.begin_run(run_id, pipeline.name, began):
-                self.events.emit(CrashFound(pipeline=pipeline.name, crashed_run_id=crashed))
+            if not rehearse:
+                for crashed in self.store.begin_run(run_id, pipeline.name, began):
+                    self.events.emit(CrashFound(pipeline=pipeline.name, crashed_run_id=crashed))
             with Heartbeat(self.leases, lease, self.stop, self.clock) as heartbeat:
-                receipt, trace = self._steps(pipeline, run_id, began, full_refresh=full_refresh)
+                receipt, trace = self._steps(pipeline, run_id, began, full_refresh=full_refresh, road=road)
             if heartbeat.lost:
                 lost = LeaseLost(
                     f"the lease of pipeline '{pipeline.name}' was lost: {heartbeat.lost}",
                     do="Nothing was loaded twice; the next run goes on from the last commit.",
                 )
                 receipt = replace(receipt, verdict="failed", error=self._clean(lost))
-            self._finish(receipt, trace)
+            if not rehearse:
+                self._finish(receipt, trace)
         finally:
             self.leases.release(lease)
         return receipt
 
-    def _steps(self, pipeline: Pipeline, run_id: str, began: datetime, *, full_refresh: bool) -> tuple[Receipt, str]:
+    def _steps(
+        self, pipeline: Pipeline, run_id: str, began: datetime, *, full_refresh: bool, road: Road
+    ) -> tuple[Receipt, str]:
         """All steps, and the traceback of an error that nobody foresaw and that is of no single step."""
         error = trace = ""
         steps: tuple[StepReceipt, ...] = ()
@@ -77,7 +109,8 @@ class Runner:
             done: dict[str, StepReceipt] = {}
             with ThreadPoolExecutor(pipeline.parallel_streams, thread_name_prefix="bief-stream") as pool:
                 for wave in waves(plan.steps):
-                    receipts = pool.map(self._step, wave, repeat(pipeline), repeat(surroundings), repeat(dict(done)))
+                    of_all = (repeat(pipeline), repeat(surroundings), repeat(road), repeat(dict(done)))
+                    receipts = pool.map(self._step, wave, *of_all)
                     done |= {receipt.stream: receipt for receipt in receipts}
             steps = tuple(done[name] for name in names)
             verdict = _verdict(steps)
@@ -95,21 +128,21 @@ class Runner:
         return receipt, trace
 
     def _step(
-        self, step: PlannedStep, pipeline: Pipeline, run: Surroundings, done: Mapping[str, StepReceipt]
+        self, planned: PlannedStep, pipeline: Pipeline, run: Surroundings, road: Road, done: Mapping[str, StepReceipt]
     ) -> StepReceipt:
-        ingest = Ingest(step, pipeline.source, pipeline.destination, run)
+        step = road(planned, pipeline.source, pipeline.destination, run)
         trace = ""
         if self.stop.is_set():
-            receipt = ingest.receipt("cancelled")
-        elif missing := [name for name in step.after if done[name].status != "success"]:
+            receipt = step.receipt("cancelled")
+        elif missing := [name for name in planned.after if done[name].status != "success"]:
             what = f"its checks look at the table of {', '.join(missing)}, which could not be loaded in this run."
-            receipt = ingest.receipt("failed", f"Not loaded: {what}")
+            receipt = step.receipt("failed", f"Not loaded: {what}")
         else:
             try:
-                receipt = ingest.load()
+                receipt = step.load()
             except Exception as error:  # noqa: BLE001 - one failing stream leaves the others alone
                 status: StepStatus = "cancelled" if self.stop.is_set() else "failed"
-                receipt = ingest.receipt(status, self._clean(error))
+                receipt = step.receipt(status, self._clean(error))
                 trace = self._trace(error)
         self.events.emit(
             StreamFinished(

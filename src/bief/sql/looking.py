@@ -10,8 +10,10 @@ from typing import Final
 
 import pyarrow as pa
 
+from bief.batches.schema import INTEGER
 from bief.ports.destination import Measured
 from bief.sql import statements
+from bief.sql.names import LOAD_ID
 from bief.sql.session import Session
 from bief.sql.tables import Table
 
@@ -21,9 +23,12 @@ _KEYS: Final = "bief_keys"
 def found_in(session: Session, table: Table | None, keys: pa.Table, columns: Sequence[str]) -> pa.Table | None:
     """The distinct rows of `table` whose key columns stand in a row of `keys`. See `Loader.lookup`."""
     names = list(dict.fromkeys([*keys.column_names, *columns]))
-    if table is None or not set(names) <= set(table.columns):
+    if table is None:
         return None
-    wanted = pa.schema([pa.field(name, table.columns[name]) for name in names])
+    types = {**table.columns, **({LOAD_ID: INTEGER} if LOAD_ID in table.own else {})}
+    if not set(names) <= set(types):
+        return None
+    wanted = pa.schema([pa.field(name, types[name]) for name in names])
     if keys.num_rows == 0:
         return wanted.empty_table()
     dialect = session.dialect
