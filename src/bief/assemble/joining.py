@@ -163,7 +163,7 @@ def _contradictions(file: ProjectFile, pipeline: str, load: StreamLoad, destinat
         )
     if mode == "append" and stream.deletes:
         yield problem("mode 'append' cannot apply the deletes of the change feed.", "Choose merge or history.")
-    if mode == "append" and stream.incremental and not stream.primary_key:
+    if mode == "append" and stream.incremental and stream.overlaps and not stream.primary_key:
         yield problem(
             "rows at the boundary between two runs come twice, and without a key they cannot be told apart.",
             f"Give the stream '{stream.name}' of the source a primary_key.",

@@ -22,15 +22,16 @@ class Stream:
     """One thing that a source offers, as declared: enough to plan a run without any I/O.
 
     `primary_key` and `cursor` are column names of the table (snake_case, flattened, after renaming). `incremental`:
-    the second read brings only what has changed. `deletes`: batches may carry `deleted` keys. `caveats` are reasons,
-    one clause each, why a read can miss or repeat rows whatever the destination does; they end up in the guarantee
-    label.
+    the second read brings only what has changed; `overlaps`: and with it, rows that were read before. `deletes`:
+    batches may carry `deleted` keys. `caveats` are reasons, one clause each, why a read can miss or repeat rows
+    whatever the destination does; they end up in the guarantee label.
     """
 
     name: str
     primary_key: tuple[str, ...] = ()
     cursor: str | None = None
     incremental: bool = False
+    overlaps: bool = True
     deletes: bool = False
     shape: Shape = field(default_factory=Shape)
     caveats: tuple[str, ...] = ()

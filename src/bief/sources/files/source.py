@@ -126,6 +126,7 @@ def _stream(name: str, declared: FilesStream) -> Stream:
         name=name,
         primary_key=tuple(_table_name(declared, key) for key in declared.primary_key),
         incremental=declared.incremental,
+        overlaps=False,
         shape=declared.shape(),
         caveats=_caveats(declared),
     )
