@@ -6,15 +6,15 @@ Called by `assemble.project`. Connectors are found by their kind in the registry
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from bief.assemble.checking import check_problems, circle_problems
 from bief.config.closed import secrets_in
-from bief.config.document import Document
+from bief.config.document import Document, Keys
 from bief.config.json_schema import project_schema
 from bief.config.loading import ProjectFile
 from bief.config.problems import problems_of
@@ -49,7 +49,7 @@ def option_problems(document: Document) -> list[Problem]:
         declared = document.data.get(section)
         for name, options in declared.items() if isinstance(declared, dict) else ():
             if isinstance(options, dict) and isinstance(options.get("type"), str):
-                with _collected(problems):
+                with _collected(problems, document, (section, name)):
                     _options(document, section, name, options)
     return problems
 
@@ -59,17 +59,17 @@ def join(file: ProjectFile, runtime: Runtime) -> Joined:
     project, problems = file.project, list[Problem]()
     joined = Joined({}, {}, {})
     for name, source in project.sources.items():
-        with _collected(problems):
+        with _collected(problems, file.document, ("sources", name)):
             options = _options(file.document, "sources", name, {"type": source.type, **source.options})
             joined.sources[name] = registry.source_class(source.type)(name, _known(options, runtime), runtime)
     for name, destination in project.destinations.items():
-        with _collected(problems):
+        with _collected(problems, file.document, ("destinations", name)):
             options = _options(file.document, "destinations", name, {"type": destination.type, **destination.options})
             made = registry.destination_class(destination.type)
             joined.destinations[name] = made(name, _known(options, runtime), runtime)
     for name, declared in project.pipelines.items():
         if declared.source in joined.sources and declared.destination in joined.destinations:
-            with _collected(problems):
+            with _collected(problems, file.document, ("pipelines", name)):
                 joined.pipelines[name] = _pipeline(file, name, joined)
     if problems:
         raise ProjectError(sorted(problems, key=lambda problem: problem.line or 0))
@@ -171,15 +171,28 @@ def _contradictions(file: ProjectFile, pipeline: str, load: StreamLoad, destinat
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of bief.yaml with every connector that this installation knows."""
-    sources = {kind: registry.source_class(kind).Options for kind in registry.source_kinds()}
-    destinations = {kind: registry.destination_class(kind).Options for kind in registry.destination_kinds()}
-    return project_schema(sources, destinations)
+    """The JSON Schema of bief.yaml with every connector that this installation knows and can use."""
+    return project_schema(_options_models("sources"), _options_models("destinations"))
+
+
+def _options_models(section: str) -> dict[str, type[BaseModel]]:
+    """The options of each kind. A broken plug-in is an error of the projects that use it, and left out here."""
+    find, kinds = _KINDS[section]
+    models: dict[str, type[BaseModel]] = {}
+    for kind in kinds():
+        with suppress(ProjectError):
+            models[kind] = find(kind).Options
+    return models
 
 
 @contextmanager
-def _collected(problems: list[Problem]) -> Iterator[None]:
+def _collected(problems: list[Problem], document: Document, keys: Keys) -> Iterator[None]:
+    """Keeps the problems of a part, which stands at `keys`; a part knows its name but not its line."""
     try:
         yield
     except ProjectError as error:
-        problems += error.problems
+        line = document.line_of(keys)
+        problems += [
+            replace(each, line=line) if each.line is None and each.file == document.file else each
+            for each in error.problems
+        ]
