@@ -71,7 +71,9 @@ def test_an_example_is_valid(text, tmp_path, monkeypatch):
     for variable in re.findall(r"\$\{([A-Z_]+)\}", text):
         monkeypatch.setenv(variable, "postgresql://somebody:secret@localhost/db" if "URL" in variable else "secret")
     (tmp_path / "bief.yaml").write_text(completed(text), encoding="utf-8")
-    (tmp_path / "simulator.py").touch()
+    for file in ["simulator.py", *re.findall(r"file: (\S+\.py)", text)]:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("import bief\n@bief.source\ndef rows(): ...\n", encoding="utf-8")
     project = Project.load(tmp_path)
     project.close()
 

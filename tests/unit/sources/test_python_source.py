@@ -152,13 +152,14 @@ BAD = [
     ("{'a': '\\ud800', 'id': 1}", "unserializable", "surrogate", '{"id": 1}'),
     ("{'a': float('nan'), 'id': 1}", "not_a_number", "NaN", '{"a": null, "id": 1}'),
     ("{'a': [1.0, {'b': float('-inf')}]}", "not_a_number", "NaN", '{"a": [1.0,{"b":null}]}'),
+    ("{'a': decimal.Decimal('NaN'), 'id': 1}", "not_a_number", "NaN", '{"a": "NaN", "id": 1}'),
     ("{1: 'a', '1': 'b'}", "duplicate_key", "more than once", '{"1":"a","1":"b"}'),
 ]
 
 
 @pytest.mark.parametrize(("item", "rule", "reason", "raw"), BAD)
 def test_a_bad_item_is_rejected_with_its_place_and_a_reason(make, item, rule, reason, raw):
-    circular = "def circular():\n    row = {'id': 1}\n    row['a'] = row\n    return row\n"
+    circular = "import decimal\ndef circular():\n    row = {'id': 1}\n    row['a'] = row\n    return row\n"
     _, (batch,) = read(make(f"{circular}def rows():\n    yield {{'id': 0}}\n    yield {item}\n    yield {{'id': 2}}\n"))
 
     assert batch.rows.column("id").to_pylist() == [0, 2]

@@ -57,7 +57,8 @@ class Collector:
         elif isinstance(piece, RejectedRow):
             self._rejected.append(piece)
         else:
-            self._kinds.note(len(self._records), piece.exact)
+            if piece.exact:
+                self._kinds.note(len(self._records), piece.exact)
             self._records.append(piece)
 
     def taken(self) -> Batch:

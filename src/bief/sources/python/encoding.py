@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import pyarrow as pa
@@ -16,6 +18,8 @@ import pyarrow as pa
 from bief.batches.schema import JSON
 
 _NUMPY_KINDS: Final = "biufUS"
+# Most values are of these types, and a look at the type is all the time that there is for each of them.
+_NEVER_NAN: Final = frozenset({str, int, bool, type(None), bytes, Decimal, datetime, date, UUID})
 
 
 class Unfit(Exception):
@@ -30,7 +34,7 @@ class Unfit(Exception):
 
 def encoded(item: Any) -> bytes:
     """The JSON text of a dict. Raises Unfit."""
-    if not isinstance(item, Mapping):
+    if type(item) is not dict and not isinstance(item, Mapping):
         raise Unfit("not_an_object", f"the item is {_kind(item)} and not a dict")
     try:
         text = _ENCODER.encode(item)
@@ -41,10 +45,14 @@ def encoded(item: Any) -> bytes:
     # The encoder writes NaN and infinities as null, which they are not.
     if b"null" in text:
         for name, value in item.items():
-            if _holds_no_number(value):
-                reason = "a number is NaN or infinite; None stands for a missing value"
-                raise Unfit("not_a_number", reason, str(name))
+            if type(value) not in _NEVER_NAN and _holds_nan(value):
+                raise no_number(str(name))
     return text
+
+
+def no_number(column: str) -> Unfit:
+    """The refusal of NaN and of infinities."""
+    return Unfit("not_a_number", "a number is NaN or infinite; None stands for a missing value", column)
 
 
 def shown(item: Any) -> str:
@@ -94,7 +102,9 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"of type {type(value).__name__}"
 
 
-def _holds_no_number(value: Any) -> bool:
+def _holds_nan(value: Any) -> bool:
+    if type(value) is float:
+        return not math.isfinite(value)
     return any(isinstance(each, float) and not math.isfinite(each) for each in _leaves(value))
 
 

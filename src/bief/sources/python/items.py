@@ -42,10 +42,10 @@ Piece = Record | Rows | RejectedRow | Checkpoint
 def pieces(items: Iterable[Any], label: str, max_rows: int) -> Iterator[Piece]:
     """The pieces of all items, in order. `label` begins the origin of each row; tables are cut into `max_rows`."""
     for number, item in enumerate(items, start=1):
-        if isinstance(item, Checkpoint):
-            yield item
-        elif isinstance(item, Mapping):
+        if type(item) is dict or isinstance(item, Mapping):
             yield _record(item, (number, None), label)
+        elif isinstance(item, Checkpoint):
+            yield item
         elif is_arrow(item):
             first = 0
             for table in tables_of(item, f"{label}, item {number}", max_rows):

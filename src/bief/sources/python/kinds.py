@@ -18,6 +18,7 @@ from bief.batches.arrow import Column, arrow, pc
 from bief.batches.batch import ROW_NUMBER
 from bief.batches.casting import as_text, cast_column
 from bief.batches.schema import BINARY, DATE, DATETIME, TIMESTAMP
+from bief.sources.python.encoding import no_number
 
 Path: TypeAlias = tuple[str, ...]
 Kind = Literal["timestamp", "datetime", "date", "binary", "decimal"]
@@ -40,7 +41,7 @@ class Exact:
 
 
 def exact_values(item: Mapping[Any, Any]) -> list[Exact]:
-    """All such values of a dict and of the dicts in it. Lists stay JSON, whatever is in them."""
+    """All such values of a dict and of the dicts in it. Lists stay JSON, whatever is in them. Raises Unfit."""
     if _PLAIN.issuperset(map(type, item.values())):
         return []
     found: list[Exact] = []
@@ -50,7 +51,7 @@ def exact_values(item: Mapping[Any, Any]) -> list[Exact]:
         for key, value in members.items():
             if type(value) in _PLAIN:
                 continue
-            if isinstance(value, Mapping):
+            if isinstance(value, dict | Mapping):
                 waiting.append(((*path, str(key)), value))
             elif (exact := _exact((*path, str(key)), value)) is not None:
                 found.append(exact)
@@ -60,7 +61,7 @@ def exact_values(item: Mapping[Any, Any]) -> list[Exact]:
 def _exact(path: Path, value: Any) -> Exact | None:
     if isinstance(value, Decimal):
         if not value.is_finite():
-            return None
+            raise no_number(path[0])
         return Exact(path, "decimal", max(value.adjusted() + 1, 1), max(-int(value.as_tuple().exponent), 0))
     if isinstance(value, datetime):
         return Exact(path, "datetime" if value.tzinfo is None else "timestamp")
