@@ -9,8 +9,8 @@ from typing import Final
 # -- The ledger: one row per load; its unique (pipeline, batch_id) is what "once" means.
 
 CLAIM: Final = """
-INSERT INTO {loads} (pipeline, stream, table_name, mode, batch_id, run_id, epoch, xid)
-VALUES ($1, $2, $3, $4, $5, $6, $7, {xid})
+INSERT INTO {loads} (pipeline, stream, table_name, mode, batch_id, run_id, epoch, xid, committed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, {xid}, {now})
 ON CONFLICT (pipeline, batch_id) DO NOTHING RETURNING load_id"""
 
 LANDED: Final = """

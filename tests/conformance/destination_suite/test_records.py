@@ -114,8 +114,8 @@ def test_the_ledger_has_every_count(place: Place):
     [row] = place.rows(f"SELECT * FROM {place.table('_bief_loads')}")
     counts = {key: value for key, value in row.items() if key.startswith("rows_")}
     assert counts == {
-        "rows_read": 9, "rows_loaded": 5, "rows_superseded": 0, "rows_deleted": 1, "rows_rejected": 1, "rows_refused": 0,
-        "rows_filtered": 2, "rows_deduplicated": 1, "rows_released": 0,
+        "rows_read": 9, "rows_loaded": 5, "rows_superseded": 0, "rows_deleted": 1, "rows_rejected": 1,
+        "rows_refused": 0, "rows_filtered": 2, "rows_deduplicated": 1, "rows_released": 0,
     }  # fmt: skip
     assert (row["pipeline"], row["stream"], row["run_id"], row["epoch"], bool(row["complete"])) == (
         "shop", "orders", "run-1", 1, True,
