@@ -18,6 +18,7 @@ from bief.ports.source import SourceClass
 
 SOURCES: Final = {
     "rest": "bief.sources.rest:RestSource",
+    "postgres": "bief.sources.database.postgres:PostgresSource",
     "files": "bief.sources.files:FilesSource",
     "python": "bief.sources.python:PythonSource",
 }
