@@ -21,6 +21,7 @@
     └── RunError
         ├── AlreadyRunning      · permanent: the lease of the pipeline is held by a living run
         ├── LeaseLost           · permanent: the lease could not be renewed, so the run stopped itself
+        ├── RawUnusable         · permanent: raw data cannot be kept, or cannot be loaded again
         └── UnknownRun          · permanent: no run of that name in the history
 
 `Transient` and `Permanent` decide about retries; nothing else does.
@@ -163,6 +164,10 @@ class AlreadyRunning(RunError, Permanent):
 
 class LeaseLost(RunError, Permanent):
     """The lease could not be renewed in time."""
+
+
+class RawUnusable(RunError, Permanent):
+    """Raw data cannot be written, is missing or damaged, or must not be loaded again the way it was asked."""
 
 
 class UnknownRun(RunError, Permanent):

@@ -153,6 +153,14 @@ def _contradictions(file: ProjectFile, pipeline: str, load: StreamLoad, destinat
     def problem(what: str, do: str) -> Problem:
         return Problem(file.document.file, line, f"pipelines.{pipeline}.{stream.name}: {what}", do)
 
+    declared = file.project.pipelines[pipeline]
+    hidden = [name for name, rule in stream.shape.columns.items() if rule.hidden]
+    if hidden and declared.keeps_raw(stream.name) and not declared.raw.hidden_columns:
+        yield problem(
+            f"raw data would show the columns {', '.join(hidden)}, which are hidden, as they came.",
+            f"Leave this stream out (streams: {{{stream.name}: {{keep_raw: false}}}}), or say "
+            "keep_raw: {hidden_columns: true}.",
+        )
     if mode not in destination.capabilities.modes:
         known = ", ".join(sorted(destination.capabilities.modes))
         yield problem(f"a destination of type {destination.kind} has no mode '{mode}'.", f"Its modes are {known}.")

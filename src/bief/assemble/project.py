@@ -16,12 +16,13 @@ from typing import Any, Final, Literal, Self, TypeVar
 import pyarrow as pa
 
 from bief.assemble.joining import join, option_problems
+from bief.assemble.raw import keeping, replayed
 from bief.base.events import Events, Subscriber
 from bief.base.secrets import Redactor
 from bief.batches.batch import ROW_NUMBER, RejectedRow
 from bief.batches.shaping import shape
 from bief.config.loading import ProjectFile, load_project
-from bief.errors import BiefError, Problem, ProjectError
+from bief.errors import BiefError, Problem, ProjectError, UnknownRun
 from bief.guard.checks import looked_at
 from bief.guard.contract import fit
 from bief.guard.quarantine import set_aside, visible
@@ -30,6 +31,7 @@ from bief.ports.destination import Destination
 from bief.ports.runtime import Runtime
 from bief.ports.source import Source
 from bief.run.plan import Pipeline, Plan, make_plan, selected
+from bief.run.raw_zone import RawZone
 from bief.run.receipt import Receipt
 from bief.run.runner import Runner
 from bief.run.verdict import Verdict
@@ -93,11 +95,13 @@ class Project:
         *,
         full_refresh: bool = False,
         select: Sequence[str] = (),
+        from_raw: str | None = None,
         subscribers: Sequence[Subscriber] = (),
     ) -> Receipt:
         """Run a pipeline now and give its receipt; failures of streams are in the receipt.
 
-        Setting `stop` ends the run after the batches being committed. Raises AlreadyRunning, ProjectError, RunError.
+        `from_raw`: an earlier run of the pipeline, whose raw data is loaded in the place of the source's. Setting
+        `stop` ends the run after the batches being committed. Raises AlreadyRunning, ProjectError, RunError.
         """
         joined = selected(self._pipeline(pipeline), select)
         runner = Runner(
@@ -110,7 +114,16 @@ class Project:
         )
         run_id = runner.new_run_id()
         with LogFile(self.log_path(run_id), self.redactor) as log, self._events.heard_by(log, *subscribers):
-            return runner.run(joined, run_id, full_refresh=full_refresh)
+            if from_raw is not None:
+                kept = self._raw_run(pipeline, from_raw)
+                joined = replayed(joined, self._runtime, self._raw_zone, kept, full_refresh=full_refresh)
+                return runner.run(joined, run_id, full_refresh=full_refresh)
+            declared = self._file.project.pipelines[pipeline]
+            receipt = runner.run(
+                keeping(joined, declared, self._runtime, self._raw_zone, run_id), run_id, full_refresh=full_refresh
+            )
+            self._raw_zone.forget(pipeline, but=declared.raw.runs)
+            return receipt
 
     def plan(self, pipeline: str) -> Plan:
         """What a run would do. Changes nothing."""
@@ -191,6 +204,18 @@ class Project:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    @property
+    def _raw_zone(self) -> RawZone:
+        return RawZone(self.folder / STATE_FOLDER / "raw", self.redactor, self._runtime.clock)
+
+    def _raw_run(self, pipeline: str, run: str) -> str:
+        """The id of an earlier run of a pipeline. Raises UnknownRun."""
+        record = self.run_record(run)
+        if record.pipeline != pipeline:
+            what = f"run {record.run_id} is one of the pipeline '{record.pipeline}', not of '{pipeline}'."
+            raise UnknownRun(what, do="`bief runs` shows all runs.")
+        return record.run_id
 
     @cached_property
     def _store(self) -> Store:

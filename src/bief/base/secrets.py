@@ -90,6 +90,16 @@ class Redactor:
             text = text.replace(form, MASK)
         return _URL_PASSWORD.sub(rf"\g<head>{MASK}@", text)
 
+    def blot(self, data: bytes) -> tuple[bytes, int]:
+        """The bytes with `*` in the place of each byte of each secret, and how many secrets there were."""
+        found = 0
+        for form in self._forms:
+            coded = form.encode()
+            if count := data.count(coded):
+                found += count
+                data = data.replace(coded, b"*" * len(coded))
+        return data, found
+
 
 def _forms_of(value: str) -> set[str]:
     encoded = base64.b64encode(value.encode()).decode()

@@ -19,6 +19,7 @@ from bief.base.secrets import Secret
 from bief.config.checks import CheckOptions, Contract
 from bief.config.closed import Closed
 from bief.config.document import Keys
+from bief.config.raw import KeepRaw
 
 NAME_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,62}\Z"
 TABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,62}\Z"
@@ -89,6 +90,8 @@ class PipelineStream(Closed):
     """How many bad rows this stream may have before its load fails; the pipeline's number if it is not given."""
     allow_empty: bool | None = None
     """Whether an empty answer may replace a table that has rows; as in the pipeline if it is not given."""
+    keep_raw: bool | None = None
+    """Whether raw data of this stream is kept; as in the pipeline if it is not given."""
     contract: Contract | None = None
     """What happens to rows that do not fit this table; as in the pipeline if it is not given."""
 
@@ -146,6 +149,20 @@ class Pipeline(Closed):
         default={}, examples=[{"customers": [{"not_null": ["id", "email"]}, {"unique": ["id"]}]}]
     )
     """Rules that rows must keep, by the name of their stream (docs/checks.md)."""
+
+    keep_raw: bool | KeepRaw = Field(default=False, examples=[True, {"runs": 10}])
+    """Keep what is read as it came, under `.bief/raw`, so that `bief run --from-raw` can load it again without the
+    source (docs/raw-zone.md)."""
+
+    def keeps_raw(self, stream: str) -> bool:
+        """Whether raw data of a stream is kept."""
+        options = (self.streams or {}).get(stream)
+        return bool(self.keep_raw) if options is None or options.keep_raw is None else options.keep_raw
+
+    @property
+    def raw(self) -> KeepRaw:
+        """How raw data is kept, if it is."""
+        return self.keep_raw if isinstance(self.keep_raw, KeepRaw) else KeepRaw()
 
     def table_of(self, stream: str) -> str:
         """The table that this file names for a stream, or else the name of the stream."""

@@ -2,8 +2,8 @@
 
 A staircase, each step one concern:
 
-    send → _authorized (a refused token is renewed once) → _following (redirects) → _limited (rate limit)
-         → Transport.exchange (one request, one answer)
+    send (raw data: `http.recording`) → _authorized (a refused token is renewed once) → _following (redirects)
+         → _limited (rate limit) → Transport.exchange (one request, one answer)
 
 and around it `base.retries`.
 """
@@ -23,6 +23,7 @@ from bief.http.auth import AuthOptions, Authorizer, Credentials, FixedAuthorizer
 from bief.http.limits import Limiter, RateLimit
 from bief.http.oauth import OAuthAuthorizer
 from bief.http.places import Place
+from bief.http.recording import identity_of, recorded
 from bief.http.transport import Answer, Call, HttpLimits, Transport
 from bief.http.urls import Params, resolved, same_origin, with_params, without_params
 from bief.ports.runtime import Runtime
@@ -79,7 +80,15 @@ class HttpClient:
         return self._authorizer.params
 
     def send(self, request: Request) -> Answer:
-        """The answer, tried again while the trouble is transient. Raises SourceError."""
+        """The answer, tried again while the trouble is transient, or the one that was kept. Raises SourceError."""
+        track = self._runtime.raw.track(self._source, request.stream)
+        if track is None:
+            return self._sent(request)
+        credentials = self.credential_params
+        identity = identity_of(request.method, request.url, request.params, request.body, credentials)
+        return recorded(track, identity, lambda: self._sent(request))
+
+    def _sent(self, request: Request) -> Answer:
         return retried(
             lambda: self._authorized(request),
             what=f"{self._source}.{request.stream}",

@@ -10,6 +10,7 @@ from pathlib import Path
 from bief.base.clock import Clock, SystemClock
 from bief.base.events import Event
 from bief.base.secrets import Redactor
+from bief.ports.raw import RawDesk
 
 
 def _unheard(event: Event) -> None:
@@ -21,7 +22,8 @@ class Runtime:
     """The surroundings of a connector: the project folder, a clock, ears for events, and the stop signal.
 
     `stop` is set when the user (Ctrl-C) or the runner wants the work to end: waits end at once, and a source ends
-    its `read` after the batch it is making. `redactor` must learn every secret that comes into being at run time.
+    its `read` after the batch it is making. `redactor` must learn every secret that comes into being at run time. `raw`
+    takes what is kept as it came.
     """
 
     folder: Path
@@ -29,3 +31,4 @@ class Runtime:
     stop: threading.Event = field(default_factory=threading.Event)
     clock: Clock = field(default_factory=SystemClock)
     redactor: Redactor = field(default_factory=Redactor)
+    raw: RawDesk = field(default_factory=RawDesk)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,7 +15,7 @@ from bief.cli.opening import opened
 from bief.cli.progress import LiveProgress, QuietProgress
 from bief.cli.receipts import show_receipt
 from bief.cli.settings import DebugOption, JsonOption, ProjectOption, complete_pipelines, settings_of
-from bief.errors import RunError
+from bief.errors import RunError, UnknownRun
 
 if TYPE_CHECKING:
     from bief.assemble import Project
@@ -26,6 +26,7 @@ Examples:
   bief run                                   all pipelines, one after the other
   bief run shop --select customers           one stream of one pipeline
   bief run shop --full-refresh               read everything again and rebuild the tables
+  bief run shop --from-raw latest            load again what the latest run has kept, without the source
   bief run shop --json                       the receipt as JSON
 
 Exit codes: 0 success, 1 failed, 2 bad project or usage, 3 partial, 130 cancelled.
@@ -45,6 +46,10 @@ def run(
     select: Annotated[
         list[str] | None, typer.Option("--select", metavar="NAME", help="Only this stream; can be given several times.")
     ] = None,
+    from_raw: Annotated[
+        str | None,
+        typer.Option("--from-raw", metavar="RUN", help="Load what that run has kept (keep_raw), without the source."),
+    ] = None,
     as_json: JsonOption = False,
     project: ProjectOption = None,
     debug: DebugOption = False,
@@ -54,11 +59,16 @@ def run(
     refused = False
     with opened(context, project) as bief, stopping(bief.stop):
         names = pipelines or bief.pipelines()
+        if from_raw is not None and len(names) != 1:
+            raise typer.BadParameter("say which pipeline, and one only", param_hint="'--from-raw'")
+        how: dict[str, Any] = {"full_refresh": full_refresh, "select": select or (), "from_raw": from_raw}
         for name in names:
             if bief.stop.is_set():
                 break
             try:
-                receipts.append(_run(bief, name, full_refresh=full_refresh, select=select or (), as_json=as_json))
+                receipts.append(_run(bief, name, how, as_json=as_json))
+            except UnknownRun:
+                raise
             except RunError as error:
                 # One pipeline that cannot start now, because it is running elsewhere, must not keep the others.
                 report(error, settings_of(context))
@@ -70,11 +80,11 @@ def run(
     raise typer.Exit(_exit_code([receipt.verdict for receipt in receipts], refused=refused, stopped=stopped))
 
 
-def _run(bief: Project, name: str, *, full_refresh: bool, select: Sequence[str], as_json: bool) -> Receipt:
+def _run(bief: Project, name: str, how: Mapping[str, Any], *, as_json: bool) -> Receipt:
     if as_json:
-        return bief.run(name, full_refresh=full_refresh, select=select)
+        return bief.run(name, **how)
     with LiveProgress(console()) if sys.stdout.isatty() else QuietProgress(say) as progress:
-        receipt = bief.run(name, full_refresh=full_refresh, select=select, subscribers=[progress])
+        receipt = bief.run(name, **how, subscribers=[progress])
     show_receipt(receipt.as_json())
     return receipt
 

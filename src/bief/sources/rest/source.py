@@ -48,6 +48,7 @@ class RestSource:
 
     Options: ClassVar[type[RestOptions]] = RestOptions
     kind: ClassVar[str] = "rest"
+    passes_raw: ClassVar[bool] = True
 
     def __init__(self, name: str, options: RestOptions, runtime: Runtime) -> None:
         hidden = [value for header, value in options.headers.items() if _SECRET_HEADER.search(header)]
