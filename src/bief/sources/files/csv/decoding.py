@@ -69,8 +69,10 @@ class _Plain:
         self._stream, self._head = stream, head
 
     def read(self, size: int) -> bytes:
-        head, self._head = self._head, b""
-        return head + self._stream.read(size) if head else self._stream.read(size)
+        if not self._head:
+            return self._stream.read(size)
+        head, self._head = self._head[:size], self._head[size:]
+        return head
 
 
 class _Decoded:
@@ -82,8 +84,8 @@ class _Decoded:
         text, is_last = "", False
         try:
             while not text and not is_last:
-                data = self._head or self._stream.read(size)
-                self._head, is_last = b"", not data
+                data = self._head[:size] or self._stream.read(size)
+                self._head, is_last = self._head[size:], not data
                 text = self._decoder.decode(data, final=is_last)
             return text.encode("utf-8", "surrogateescape")
         except UnicodeError as error:

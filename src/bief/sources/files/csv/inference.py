@@ -42,7 +42,7 @@ def settle(texts: Column, kind: Kind) -> tuple[Kind, Column | None]:
 
 def kind_and_values(texts: Column) -> tuple[Kind, Column]:
     """The kind of a column of texts of which at least one is not null, and its values in the type of that kind."""
-    for kind in _CANDIDATES.get(kind_of(pc.drop_null(texts.slice(_first(texts), 1))[0].as_py()), ()):
+    for kind in _CANDIDATES.get(kind_of(pc.first(texts).as_py()), ()):
         found, values = _read(texts, kind)
         if found is not None:
             return found, values
@@ -53,6 +53,8 @@ def read_as(texts: Column, to: pa.DataType) -> Column | None:
     """The texts as a declared type; None if one of them does not fit. The rules are those of `cast_column`."""
     if to == TEXT:
         return texts
+    if texts.null_count == len(texts):
+        return arrow.nulls(len(texts), to)
     for kind in _KINDS_OF.get(to, ()):
         found, values = _read(texts, kind)
         if found is not None:
@@ -64,11 +66,6 @@ def read_as(texts: Column, to: pa.DataType) -> Column | None:
             pass
     values, misfits = cast_column(texts, to)
     return None if pc.any(misfits).as_py() else values
-
-
-def _first(texts: Column) -> int:
-    """The place of the first value."""
-    return int(pc.index(pc.is_valid(texts), True).as_py())
 
 
 def _read(texts: Column, kind: Kind) -> tuple[Kind | None, Column | None]:
