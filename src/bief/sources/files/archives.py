@@ -20,6 +20,7 @@ from bief.sources.files.decompression import damaged
 from bief.sources.files.formats import PACKINGS
 
 _STEP_BYTES: Final = 1 << 20
+_UNPACK: Final = "Unpack it, and let `files` name what was in it."
 _ENCRYPTED: Final = 0x1
 _UNIX: Final = 3
 _ZIP_MAGIC: Final = b"PK\x03\x04"
@@ -36,7 +37,7 @@ def entries_of(opening: Callable[[], BinaryIO], name: str, max_entries: int = 10
     except _BROKEN as error:
         raise damaged("zip", name, str(error) or type(error).__name__) from None
     if len(infos) > max_entries:
-        raise SourceMisread(f"The archive has more than {max_entries} entries.", where=name)
+        raise SourceMisread(f"The archive has more than {max_entries} entries.", where=name, do=_UNPACK)
     names = set[str]()
     for info in infos:
         problem = _problem(info) or ("stands in the archive twice" if info.filename in names else "")
@@ -56,7 +57,7 @@ def entry_pieces(opening: Callable[[], BinaryIO], archive_name: str, entry: str)
             head = True
             while piece := inside.read(_STEP_BYTES):
                 if head and piece.startswith(_ZIP_MAGIC) and not entry.lower().endswith(".xlsx"):
-                    raise SourceMisread("This is an archive inside an archive.", where=name)
+                    raise SourceMisread("This is an archive inside an archive.", where=name, do=_UNPACK)
                 head = False
                 yield piece
     except RuntimeError as error:

@@ -100,7 +100,7 @@ class Contents:
             if packing == "zip":
                 entries = entries_of(file.open, name)
                 if not entries:
-                    raise SourceMisread("The archive has no file in it.", where=name)
+                    raise SourceMisread("The archive has no file in it.", where=name, do="Have it written again.")
                 yield [stack.enter_context(self._entry(file, entry, identity)) for entry in entries]
                 return
             kind = self._format_of(unpacked_name(name, packing), name)

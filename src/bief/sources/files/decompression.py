@@ -57,7 +57,9 @@ def gunzipped(stored: BinaryIO, name: str) -> Iterator[bytes]:
     """The content of a gzip file: all its members, one after the other; zeros after the last one are padding."""
     rest = stored.read(_INPUT_BYTES)
     if not rest.startswith(_GZIP_MAGIC):
-        raise SourceMisread("The file is not gzip, as its name or `compression` says.", where=name)
+        raise SourceMisread(
+            "The file is not gzip, as its name or `compression` says.", where=name, do="Check `compression`."
+        )
     while rest:
         decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
         while not decompressor.eof:

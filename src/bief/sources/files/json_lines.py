@@ -19,7 +19,7 @@ from bief.batches.rows import MAX_RECORD_BYTES, RecordReader
 from bief.errors import SourceMisread
 from bief.sources.files.reading import Chunk, Content
 
-_BLOCK_BYTES: Final = 16 << 20
+_BLOCK_BYTES: Final = 8 << 20
 _SAMPLE_BYTES: Final = 1 << 16
 _SHOWN_BYTES: Final = 64 << 10
 _UTF8_MARK: Final = b"\xef\xbb\xbf"

@@ -32,6 +32,7 @@ from bief.sources.files.reading import FormatReader
 from bief.sources.files.rounds import Round, Surroundings
 from bief.sources.files.sampling import sampled
 from bief.sources.files.spooling import Spool
+from bief.storage.recording import RecordedStorage
 
 _SPOOL_FOLDER = ".bief/spool"
 
@@ -41,6 +42,7 @@ class FilesSource:
 
     Options: ClassVar[type[FilesOptions]] = FilesOptions
     kind: ClassVar[str] = "files"
+    passes_raw: ClassVar[bool] = True
 
     def __init__(self, name: str, options: FilesOptions, runtime: Runtime) -> None:
         for secret in secrets_in(options):
@@ -74,6 +76,8 @@ class FilesSource:
 
     def _around(self, stream: str) -> Surroundings:
         declared = self._options.streams[stream]
+        track = self._runtime.raw.track(self._name, stream)
+        storage = self._storage if track is None else RecordedStorage(self._storage, track)
 
         def warn(message: str) -> None:
             self._runtime.emit(SourceWarned(source=self._name, stream=stream, message=message))
@@ -82,8 +86,8 @@ class FilesSource:
             source=self._name,
             stream=stream,
             options=declared,
-            finder=Finder(self._storage, declared, f"{self._name}: {self._options.path}", self._runtime, warn),
-            contents=Contents(self._storage, self._spool, self._options.limits, declared.format, declared.compression),
+            finder=Finder(storage, declared, f"{self._name}: {self._options.path}", self._runtime, warn),
+            contents=Contents(storage, self._spool, self._options.limits, declared.format, declared.compression),
             reader=lambda kind, name: self._reader(stream, kind, has_tabs=ending_is_tab(name)),
             runtime=self._runtime,
             warn=warn,
