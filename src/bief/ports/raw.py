@@ -24,11 +24,11 @@ class Kept:
 class RawTrack(Protocol):
     """The pieces of one stream in one run, while they are kept or come again."""
 
-    def through(self, identity: str, fetch: Callable[[], Kept]) -> Kept:
+    def through(self, identity: str, fetch: Callable[[], Kept], *, latest: bool = False) -> Kept:
         """The piece that `identity` names (what was asked for, without host and credentials).
 
         In a run that keeps raw data: fetched, and kept. In a replay: what was kept, in the order in which it was
-        asked for; nothing is fetched. Raises `RawUnusable`, and what `fetch` raises. Safe to call from several threads.
+        asked for (`latest`: the last of all); nothing is fetched. Raises `RawUnusable`, and what `fetch` raises. Safe to call from several threads.
         """
         ...
 

@@ -49,7 +49,7 @@ class RawWriter:
         self._offset = 0
         self._line({"began": clock.now().isoformat(), "position_before": _json_of(since)})
 
-    def through(self, identity: str, fetch: Callable[[], Kept]) -> Kept:
+    def through(self, identity: str, fetch: Callable[[], Kept], *, latest: bool = False) -> Kept:
         kept = fetch()
         self.keep(identity, kept)
         return kept
@@ -162,11 +162,11 @@ class RawPlayer:
         for piece in kept.pieces:
             self._waiting.setdefault(piece.identity, deque()).append(piece)
 
-    def through(self, identity: str, fetch: Callable[[], Kept]) -> Kept:
+    def through(self, identity: str, fetch: Callable[[], Kept], *, latest: bool = False) -> Kept:
         identity = self._redactor.clean(identity)
         with self._lock:
             waiting = self._waiting.get(identity)
-            piece = waiting.popleft() if waiting else None
+            piece = None if not waiting else waiting[-1] if latest else waiting.popleft()
         if piece is None:
             raise RawUnusable(
                 f"the project file now asks for '{identity}', which was not asked when the raw data was kept.",
