@@ -80,7 +80,9 @@ def flattened(batch: Any, name: str) -> Iterator[tuple[str, Column]]:
                 waiting.extend((f"{column_name}__{key}", inner) for key, inner in reversed(members))
                 continue
             if column_name in seen:
-                raise SourceMisread(f"The file has two columns called '{column_name}'.", where=name)
+                raise SourceMisread(
+                    f"The file has two columns called '{column_name}'.", where=name, do="Give each a name of its own."
+                )
             seen.add(column_name)
             yield column_name, column
 

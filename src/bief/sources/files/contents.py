@@ -20,6 +20,7 @@ from bief.sources.files.formats import NEEDS_PATH, Compression, Format, format_o
 from bief.sources.files.options import FileLimits
 from bief.sources.files.reading import Content
 from bief.sources.files.spooling import Spool
+from bief.sources.files.workbooks import require_sound
 from bief.storage.stored import Storage, StoredFile
 
 _STEP_BYTES: Final = 1 << 20
@@ -105,6 +106,8 @@ class Contents:
                 return
             kind = self._format_of(unpacked_name(name, packing), name)
             if packing == "none":
+                if kind == "excel":
+                    require_sound(file.open, self._swelling(file), name)
                 yield [Part(Content(name, identity, file.open, file.path, file.size_bytes), kind)]
                 return
             decompressed = gunzipped if packing == "gzip" else unzstd
@@ -140,6 +143,9 @@ class Contents:
                 while piece := stream.read(_STEP_BYTES):
                     copy.write(piece)
             size = plain.stat().st_size
+            if kind == "excel":
+                swelling = Swelling(size, self._limits.max_bytes, self._limits.max_ratio)
+                require_sound(lambda: plain.open("rb"), swelling, content.name)
             yield Part(replace(content, open=lambda: plain.open("rb"), path=plain, size_bytes=size), kind)
 
     def _swelling(self, file: OnDisk) -> Swelling:

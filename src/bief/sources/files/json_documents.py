@@ -26,6 +26,7 @@ _CHUNK_RECORDS: Final = 20_000
 _SHOWN_BYTES: Final = 64 << 10
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _CHECK_RECORDS: Final = "Check `json.records` of the stream."
+_ANY_VALUE: Final = msgspec.json.Decoder(msgspec.Raw)
 _BadRecords = Sequence[RejectedRow]
 
 
@@ -76,8 +77,9 @@ class JsonDocumentReader:
         except (msgspec.DecodeError, RecursionError) as error:
             reason = str(error) or "it is nested too deeply"
         try:
-            _, good, bad = salvaged(text, self._path)
-        except NotSalvageable:
+            rest, good, bad = salvaged(text, self._path)
+            _ANY_VALUE.decode(rest)
+        except (NotSalvageable, msgspec.MsgspecError, RecursionError):
             raise SourceMisread(
                 f"The file is not JSON: {reason}.", where=name, do="Nothing of it was loaded."
             ) from None

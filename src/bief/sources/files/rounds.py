@@ -98,8 +98,13 @@ class Round:
                 contents.require_unchanged(found.file)
                 self._loaded.add(found.file.name, entry)
                 return
-            with contents.parts(found, entry.digest or entry.stamp) as parts:
-                yield from self._rows(found, parts, entry)
+            try:
+                with contents.parts(found, entry.digest or entry.stamp) as parts:
+                    yield from self._rows(found, parts, entry)
+            except SourceMisread:
+                # Half of an old file and half of a new one: that it changed says more than what is wrong with both.
+                contents.require_unchanged(found.file)
+                raise
 
     def _entry(self, found: OnDisk) -> Entry:
         if self._options.identity == "version":
