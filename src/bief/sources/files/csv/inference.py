@@ -17,6 +17,7 @@ from bief.batches.parsing import EXACT_FLOATS
 from bief.batches.schema import DATE, DATETIME, FLOAT, INTEGER, TEXT, TIMESTAMP
 from bief.sources.files.csv.kinds import BOOLEANS, HUGE_INTEGER, SAFE_DIGITS, Kind, join, kind_of
 
+_DECIMAL_DIGITS: Final = 38
 _SHORTEST_DATETIME: Final = len("2024-01-31T10:00")
 _COLON: Final = len("2024-01-31T10")
 _YEAR_1: Final = -719162
@@ -59,11 +60,8 @@ def read_as(texts: Column, to: pa.DataType) -> Column | None:
         found, values = _read(texts, kind)
         if found is not None:
             return values
-    if pa.types.is_decimal(to):
-        try:
-            return texts.cast(to)
-        except pa.ArrowInvalid:
-            pass
+    if pa.types.is_decimal(to) and (exact := _decimals(texts, to)) is not None:
+        return exact
     values, misfits = cast_column(texts, to)
     return None if pc.any(misfits).as_py() else values
 
@@ -88,7 +86,19 @@ def _integers(texts: Column, kind: Kind) -> tuple[Kind | None, Column | None]:
 def _huge_integers(texts: Column, kind: Kind) -> tuple[Kind | None, Column | None]:
     if not _only(texts, b"0123456789-") or _has_leading_zeros(texts, with_signs=True):
         return None, None
-    return kind, texts.cast(HUGE_INTEGER)
+    digits = pc.binary_length(pc.replace_substring(texts, "-", ""))
+    return (kind, texts.cast(HUGE_INTEGER)) if pc.max(digits).as_py() <= _DECIMAL_DIGITS else (None, None)
+
+
+def _decimals(texts: Column, to: pa.DataType) -> Column | None:
+    """The texts as decimals; None if one does not fit, or may not."""
+    # Arrow does not see that 39 digits are too many for it, and makes another number of them (pyarrow 26).
+    if pc.max(pc.binary_length(texts)).as_py() > _DECIMAL_DIGITS or not _only(texts, b"0123456789-."):
+        return None
+    try:
+        return texts.cast(to)
+    except pa.ArrowInvalid:
+        return None
 
 
 def _floats(texts: Column, kind: Kind) -> tuple[Kind | None, Column | None]:

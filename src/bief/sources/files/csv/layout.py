@@ -101,10 +101,11 @@ def _first_records(head: bytes, dialect: Dialect, line: int, *, final: bool) -> 
 
 def _without_preamble(records: list[Record], head: bytes, where: str, warn: Callable[[str], None]) -> list[Record]:
     """The records from the header on. Before it there may be titles: lines of one field, where records have several."""
-    widths = Counter(record.width for record in records)
-    if not widths or widths.most_common(1)[0][0] == 1:
+    first = next((place for place, record in enumerate(records) if record.width > 1), 0)
+    widths = Counter(record.width for record in records[first:])
+    # In a file of one column, a text with a delimiter in it makes no table of what follows.
+    if len(records) < first + 2 or max(widths, key=lambda width: (widths[width], width)) == 1:
         return records
-    first = next(place for place, record in enumerate(records) if record.width > 1)
     if first:
         shown = head[records[0].start : records[0].end].decode(errors="replace")[:_SHOWN_CHARACTERS]
         warn(

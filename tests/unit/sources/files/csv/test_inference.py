@@ -69,6 +69,8 @@ def kind_by_hand(values):
 @given(COLUMNS)
 @example(["1", "9007199254740994", "1.5"])
 @example(["5", None, "0x10"])
+@example(["1", "9" * 39])
+@example(["1", "-" + "9" * 38])
 def test_a_column_has_the_least_kind_that_has_room_for_each_value(values):
     column = texts(values)
     if column.null_count < len(column):
@@ -113,6 +115,8 @@ def test_kinds_are_joined_in_any_order(one, two, three):
 @example(["1.005"], pa.decimal128(12, 2))
 @example(["123456789012345"], pa.decimal128(12, 2))
 @example(["5.0", "1"], INTEGER)
+@example(["9" * 45 + ".5"], pa.decimal128(38, 1))
+@example(["1e9", "+5", "007.50", "5.", ".5"], pa.decimal128(12, 2))
 def test_a_declared_type_takes_what_the_contract_would_take(values, to):
     column = texts(values)
     expected, misfits = cast_column(pa.chunked_array([column]), to)
