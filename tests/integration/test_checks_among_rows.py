@@ -75,7 +75,7 @@ def test_a_combination_is_unique_as_a_whole(batches):
 
 def merged(table, batch):
     """What a batch makes of a table in merge mode: the last row of each key, then every row that repeats the code of
-    another row, of the batch or of the table as the batch leaves it, is refused."""
+    another row, of the batch or of the table as the batch leaves it, is refused. Who has a code keeps it."""
     last = {row[0]: row for row in batch}
     rows = [row for row in batch if last[row[0]] is row]
     refused = set()
@@ -83,8 +83,10 @@ def merged(table, batch):
         accepted = {row[0] for row in rows} - refused
         taken = {row[1]: row[0] for row in table.values() if row[0] not in accepted and row[1] is not None}
         before = len(refused)
+        kept = {row[0] for row in rows if row[1] is not None and table.get(row[0], row[:1])[1:2] == row[1:2]}
+        taken |= {table[key][1]: key for key in kept}
         for row in rows:
-            if row[0] in refused or row[1] is None:
+            if row[0] in refused | kept or row[1] is None:
                 continue
             if taken.get(row[1], row[0]) != row[0]:
                 refused.add(row[0])

@@ -83,15 +83,20 @@ def repeated(names: Sequence[str], rows: pa.Table, loader: Loader | None, own: O
     columns = {name: plain(rows.column(name)) for name in (*names, *own.identity)}
     numbered = arrow.table({**columns, _PLACE: arrow.array(range(rows.num_rows), arrow.int64())})
     full = numbered.drop_null() if any(numbered.column(name).null_count for name in names) else numbered
-    others = _others_there(names, full, loader, own)
-    if all_differ(full, names) and others.num_rows == 0:
+    holders = _holders(names, full, loader, own)
+    shared = _shared(names, full, holders, own)
+    if shared.num_rows == 0:
         return nothing
     there: dict[Row, set[Row]] = {}
-    for values, identity in zip(_rows(others, names), _rows(others, own.identity), strict=True):
+    holders = holders.join(shared, keys=list(names), join_type="left semi")
+    for values, identity in zip(_rows(holders, names), _rows(holders, own.identity), strict=True):
         # A row of the table without an identity is like no row of the batch.
         there.setdefault(values, set()).add(identity or (None,))
     replaced = set(_rows(numbered, own.identity)) if there and own.replaces else set()
-    found = _duplicates(_doubtful(names, full, others, own), there, replaced)
+    doubtful = full.join(shared, keys=list(names), join_type="left semi").sort_by(_PLACE)
+    places: list[int] = doubtful.column(_PLACE).to_pylist()
+    parts = zip(places, _rows(doubtful, names), _rows(doubtful, own.identity), strict=True)
+    found = _duplicates([(place, values, same or (place,)) for place, values, same in parts], there, replaced)
 
     def reasons(wanted: Sequence[int]) -> list[str]:
         taken = rows.take(arrow.array(wanted, arrow.int64()))
@@ -107,17 +112,21 @@ def _duplicates(
     """The duplicates among doubtful rows (place, values, identity), with the reason.
 
     Each is held against the rows before it and against the table. `there`: the identities of the rows of the table by
-    their values. Those that the batch replaces do not count, unless the row that would replace them is a duplicate
-    itself: so this goes on until it finds no more.
+    their values: who has values there keeps them. Rows that the batch replaces do not count, unless the row that would
+    replace them is a duplicate itself: so this goes on until it finds no more.
     """
     found: dict[int, str] = {}
+    kept = {place for place, values, identity in doubtful if identity in there.get(values, ())}
     while True:
         before = len(found)
         leaving = replaced - {identity for place, _, identity in doubtful if place in found}
         owners = {values: owned - leaving for values, owned in there.items()}
+        for place, values, identity in doubtful:
+            if place in kept:
+                owners[values].add(identity)
         in_table = {values for values, owned in owners.items() if owned}
         for place, values, identity in doubtful:
-            if place in found:
+            if place in found or place in kept:
                 continue
             others = owners.setdefault(values, set())
             if others - {identity}:
@@ -128,8 +137,8 @@ def _duplicates(
             return found
 
 
-def _others_there(names: Sequence[str], rows: pa.Table, loader: Loader | None, own: Own) -> pa.Table:
-    """Values and identity of the rows of the table that have values of the batch, unless they are the same row."""
+def _holders(names: Sequence[str], rows: pa.Table, loader: Loader | None, own: Own) -> pa.Table:
+    """Values and identity of the rows of the table that have values of the batch."""
     columns = [*dict.fromkeys([*names, *own.identity])]
     nothing = rows.select(columns).slice(0, 0)
     if loader is None or rows.num_rows == 0:
@@ -137,21 +146,20 @@ def _others_there(names: Sequence[str], rows: pa.Table, loader: Loader | None, o
     found = _found(loader, own.table, rows.select(list(names)).group_by(list(names)).aggregate([]), own.identity)
     if found is None or found.num_rows == 0:
         return nothing
-    found = pa.table({name: cast_values(plain(found.column(name)), nothing.column(name).type) for name in columns})
-    if own.identity:
-        found = found.join(rows.select(columns), keys=columns, join_type="left anti")
-    return found
+    return pa.table({name: cast_values(plain(found.column(name)), nothing.column(name).type) for name in columns})
 
 
-def _doubtful(names: Sequence[str], rows: pa.Table, others: pa.Table, own: Own) -> list[tuple[int, Row, Row]]:
-    """The rows that share their values with another row, of the batch or of the table: place, values, identity."""
-    groups = rows.group_by(list(names)).aggregate([(_PLACE, "count")])
-    several = groups.filter(pc.greater(groups.column(f"{_PLACE}_count"), 1)).select(list(names))
-    shared = arrow.concat_tables([several, others.select(list(names))])
-    found = rows.join(shared, keys=list(names), join_type="left semi").sort_by(_PLACE)
-    places: list[Any] = found.column(_PLACE).to_pylist()
-    parts = zip(places, _rows(found, names), _rows(found, own.identity), strict=True)
-    return [(place, values, identity or (place,)) for place, values, identity in parts]
+def _shared(names: Sequence[str], rows: pa.Table, holders: pa.Table, own: Own) -> pa.Table:
+    """The values that two rows have, of the batch or of the table, unless these are the same row."""
+    others, columns = holders, [*dict.fromkeys([*names, *own.identity])]
+    if own.identity and holders.num_rows:
+        others = holders.join(rows.select(columns), keys=columns, join_type="left anti")
+    shared = others.select(list(names))
+    if not all_differ(rows, names):
+        groups = rows.group_by(list(names)).aggregate([(_PLACE, "count")])
+        several = groups.filter(pc.greater(groups.column(f"{_PLACE}_count"), 1)).select(list(names))
+        shared = arrow.concat_tables([several, shared])
+    return shared
 
 
 def _found(loader: Loader, table: str, keys: pa.Table, columns: Sequence[str]) -> pa.Table | None:
