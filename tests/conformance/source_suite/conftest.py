@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from offers import CANARY, OFFERS, Offer
+from postgres_offers import POSTGRES_OFFERS
 
 from bief.ports.runtime import Runtime
 
@@ -18,8 +19,12 @@ def runtime(tmp_path: Path) -> Runtime:
     return made
 
 
-@pytest.fixture(params=OFFERS)
+@pytest.fixture(params=[*OFFERS, *POSTGRES_OFFERS])
 def offer(request: pytest.FixtureRequest, runtime: Runtime) -> Iterator[Offer]:
     """One open source."""
-    with OFFERS[request.param](runtime) as opened:
+    if request.param in POSTGRES_OFFERS:
+        opening = POSTGRES_OFFERS[request.param](runtime, request.getfixturevalue("postgres_url"))
+    else:
+        opening = OFFERS[request.param](runtime)
+    with opening as opened:
         yield opened
