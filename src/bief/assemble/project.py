@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
 
 import pyarrow as pa
 
+from bief.assemble.connections import Connection, reached
+from bief.assemble.corrections import Quarantined, Replayed, replay, take_back
 from bief.assemble.joining import join, option_problems
 from bief.assemble.raw import keeping, replayed
 from bief.base.events import Events, Subscriber
@@ -22,18 +25,22 @@ from bief.base.secrets import Redactor
 from bief.batches.batch import ROW_NUMBER, RejectedRow
 from bief.batches.shaping import shape
 from bief.config.loading import ProjectFile, load_project
-from bief.errors import BiefError, Problem, ProjectError, UnknownRun
+from bief.errors import Problem, ProjectError, UnknownRun
 from bief.guard.checks import looked_at
 from bief.guard.contract import fit
 from bief.guard.quarantine import set_aside, visible
 from bief.observe.logs import LogFile
 from bief.ports.destination import Destination
+from bief.ports.records import QuarantineFilter
 from bief.ports.runtime import Runtime
 from bief.ports.source import Source
+from bief.run.edits import read_edits
 from bief.run.plan import Pipeline, Plan, make_plan, selected
 from bief.run.raw_zone import RawZone
 from bief.run.receipt import Receipt
-from bief.run.runner import Runner
+from bief.run.replay import ReplayRequest
+from bief.run.rollback import Rollback, make_rollback
+from bief.run.runner import Road, Runner
 from bief.run.verdict import Verdict
 from bief.run.verify import Progress, Verification, verify
 from bief.state.leases import Leases
@@ -52,17 +59,6 @@ class Preview:
     before: list[dict[str, Any]]
     after: list[dict[str, Any]]
     rejected: list[RejectedRow]
-
-
-@dataclass(frozen=True)
-class Connection:
-    """Whether one part of the project was reached, and what it said if not."""
-
-    role: Literal["source", "destination", "state"]
-    name: str
-    kind: str
-    ok: bool
-    message: str
 
 
 class Project:
@@ -104,14 +100,7 @@ class Project:
         `stop` ends the run after the batches being committed. Raises AlreadyRunning, ProjectError, RunError.
         """
         joined = selected(self._pipeline(pipeline), select)
-        runner = Runner(
-            store=self._store,
-            leases=Leases(self._store),
-            events=self._events,
-            clock=self._runtime.clock,
-            stop=self.stop,
-            redactor=self.redactor,
-        )
+        runner = self._runner
         run_id = runner.new_run_id()
         with LogFile(self.log_path(run_id), self.redactor) as log, self._events.heard_by(log, *subscribers):
             if from_raw is not None:
@@ -124,6 +113,50 @@ class Project:
             )
             self._raw_zone.forget(pipeline, but=declared.raw.runs)
             return receipt
+
+    def quarantine(
+        self,
+        pipeline: str | None = None,
+        *,
+        select: Sequence[str] = (),
+        run: str | None = None,
+        rule: str | None = None,
+        ids: Sequence[str] = (),
+    ) -> Quarantined:
+        """The rejected rows that are kept, of all pipelines or of one. Raises ProjectError, UnknownRun."""
+        name = None if pipeline is None else selected(self._pipeline(pipeline), select).name
+        run_id = None if run is None else self.run_record(run).run_id
+        which = QuarantineFilter(name, select[0] if select else None, run_id, rule, tuple(ids))
+        return Quarantined(tuple(self._joined.destinations.values()), which)
+
+    def replay(
+        self,
+        pipeline: str,
+        *,
+        select: Sequence[str] = (),
+        ids: Sequence[str] = (),
+        rule: str | None = None,
+        edits: Path | None = None,
+        dry_run: bool = False,
+        subscribers: Sequence[Subscriber] = (),
+    ) -> Replayed:
+        """Try quarantined rows again, and load those that pass now; `dry_run` takes all of it back.
+
+        `edits` is a file with corrected records (`run.edits`). Raises as `run`.
+        """
+        request = ReplayRequest(tuple(ids), rule, read_edits(edits) if edits else {}, rehearse=dry_run)
+        correct = partial(self._correct, subscribers=subscribers, rehearse=dry_run)
+        return replay(selected(self._pipeline(pipeline), select), request, correct)
+
+    def plan_rollback(self, run: str, select: Sequence[str] = ()) -> Rollback:
+        """What `rollback` would take back, and what it cannot. Raises UnknownRun, DestinationError."""
+        record = self.run_record(run)
+        return make_rollback(selected(self._pipeline(record.pipeline), select), record.run_id)
+
+    def rollback(self, run: str, select: Sequence[str] = (), *, subscribers: Sequence[Subscriber] = ()) -> Receipt:
+        """Take back what a run has loaded: all of it, or nothing if a part cannot be. Raises as `run`."""
+        plan = self.plan_rollback(run, select)
+        return take_back(self._pipeline(plan.pipeline), plan, partial(self._correct, subscribers=subscribers))
 
     def plan(self, pipeline: str) -> Plan:
         """What a run would do. Changes nothing."""
@@ -170,9 +203,9 @@ class Project:
             *(("source", name, source) for name, source in self._joined.sources.items()),
             *(("destination", name, destination) for name, destination in self._joined.destinations.items()),
         ]
-        found = [_connection(role, name, part.kind, part.check) for role, name, part in parts]
+        found = [reached(role, name, part.kind, part.check) for role, name, part in parts]
         kind = "postgres" if self._file.project.state else "sqlite"
-        return [*found, _connection("state", "state", kind, lambda: self._store.list_runs(1))]
+        return [*found, reached("state", "state", kind, lambda: self._store.list_runs(1))]
 
     def runs(self, limit: int = 20) -> list[RunRecord]:
         """The latest runs, newest first."""
@@ -206,6 +239,28 @@ class Project:
         self.close()
 
     @property
+    def _runner(self) -> Runner:
+        return Runner(
+            store=self._store,
+            leases=Leases(self._store),
+            events=self._events,
+            clock=self._runtime.clock,
+            stop=self.stop,
+            redactor=self.redactor,
+        )
+
+    def _correct(
+        self, pipeline: Pipeline, road: Road, *, subscribers: Sequence[Subscriber], rehearse: bool = False
+    ) -> Receipt:
+        """A run that changes what others have loaded. A rehearsal leaves no log."""
+        runner = self._runner
+        run_id = runner.new_run_id()
+        with ExitStack() as heard:
+            log = [] if rehearse else [heard.enter_context(LogFile(self.log_path(run_id), self.redactor))]
+            heard.enter_context(self._events.heard_by(*log, *subscribers))
+            return runner.run(pipeline, run_id, road=road, rehearse=rehearse)
+
+    @property
     def _raw_zone(self) -> RawZone:
         return RawZone(self.folder / STATE_FOLDER / "raw", self.redactor, self._runtime.clock)
 
@@ -234,16 +289,6 @@ class Project:
         if name is None and len(self._joined.destinations) == 1:
             return next(iter(self._joined.destinations.values()))
         return _named(self._joined.destinations, name or "", "destination")
-
-
-def _connection(
-    role: Literal["source", "destination", "state"], name: str, kind: str, reach: Callable[[], object]
-) -> Connection:
-    try:
-        reach()
-    except BiefError as error:
-        return Connection(role, name, kind, ok=False, message=str(error))
-    return Connection(role, name, kind, ok=True, message="")
 
 
 def _named(known: dict[str, Part], name: str, role: str) -> Part:

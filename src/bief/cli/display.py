@@ -108,3 +108,8 @@ def duration(seconds: float) -> str:
     if minutes < 60:  # noqa: PLR2004 - minutes in an hour
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def moment(value: datetime) -> str:
+    """In the time zone of whoever reads, which is named."""
+    return value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from bief import __version__
 from bief.cli.failures import report
-from bief.cli.settings import DebugOption, ProjectOption, Settings
+from bief.cli.settings import DebugOption, ProjectOption, Settings, in_lines
 
 
 class Command(NamedTuple):
@@ -33,6 +33,8 @@ COMMANDS: Final = {
     "run": Command("bief.cli.commands.run:run", "Run pipelines now."),
     "preview": Command("bief.cli.commands.preview:preview", "Show rows before and after shaping; writes nothing."),
     "verify": Command("bief.cli.commands.verify:verify", "Compare source and destination, row by row; writes nothing."),
+    "quarantine": Command("bief.cli.commands.quarantine:quarantine", "List, show and replay the rejected rows."),
+    "rollback": Command("bief.cli.commands.rollback:rollback", "Take back what a run has loaded."),
     "runs": Command("bief.cli.commands.runs:runs", "Show the history of runs."),
     "logs": Command("bief.cli.commands.logs:logs", "Show the log of a run."),
     "query": Command("bief.cli.commands.query:query", "Ask a destination, read-only."),
@@ -40,11 +42,14 @@ COMMANDS: Final = {
 
 
 def load_command(name: str) -> Any:
-    """The command of that name, with its options. Imports its module."""
+    """The command of that name, with its options or its own commands. Imports its module."""
     module_name, _, function = COMMANDS[name].place.partition(":")
     module = importlib.import_module(module_name)
+    found = getattr(module, function)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
     application = typer.Typer(add_completion=False, rich_markup_mode=None)
-    application.command(name, epilog=_block(module.EXAMPLES))(getattr(module, function))
+    application.command(name, epilog=in_lines(module.EXAMPLES))(found)
     return typer.main.get_command(application)
 
 
@@ -68,11 +73,6 @@ Examples:
   bief run                    run all pipelines
   bief COMMAND --help         options and examples of a command
 """
-
-
-def _block(text: str) -> str:
-    # \b keeps the lines as they are.
-    return "\b\n" + text.strip("\n")
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's way
@@ -100,7 +100,7 @@ def _start(
 def application() -> Any:
     """The whole command line as one object of Typer's."""
     bief = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    bief.callback(cls=Commands, invoke_without_command=True, epilog=_block(EXAMPLES))(_start)
+    bief.callback(cls=Commands, invoke_without_command=True, epilog=in_lines(EXAMPLES))(_start)
     return typer.main.get_command(bief)
 
 

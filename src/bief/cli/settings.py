@@ -39,6 +39,11 @@ def _debug(context: typer.Context, asked: bool) -> bool:  # noqa: FBT001 - typer
     return asked
 
 
+def in_lines(examples: str) -> str:
+    """Examples for the end of a help text, whose lines stay as they are."""
+    return "\b\n" + examples.strip("\n")
+
+
 ProjectOption = Annotated[
     Path | None,
     typer.Option("--project", "-C", metavar="DIR", help="The project folder; else the current one or one above it."),
@@ -63,6 +68,11 @@ def complete_streams(context: typer.Context, incomplete: str) -> list[str]:
     """PIPELINE.STREAM for every stream that the project file shows."""
     found = [f"{name}.{stream}" for name in _section(context, "pipelines") for stream in _streams(context, name)]
     return [name for name in found if name.startswith(incomplete)]
+
+
+def complete_pipelines_and_streams(context: typer.Context, incomplete: str) -> list[str]:
+    """Pipelines, and PIPELINE.STREAM as soon as there is a dot."""
+    return complete_streams(context, incomplete) if "." in incomplete else complete_pipelines(context, incomplete)
 
 
 def _streams(context: typer.Context, pipeline: str) -> list[str]:

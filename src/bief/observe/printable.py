@@ -24,3 +24,8 @@ def _written_out(match: re.Match[str]) -> str:
     character = match[0]
     code = ord(character)
     return _SHORT.get(character) or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}")  # noqa: PLR2004
+
+
+def printable_json(text: str) -> str:
+    """JSON on one line, with its unsafe characters as the escapes that JSON has for them."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

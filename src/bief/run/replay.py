@@ -152,7 +152,7 @@ class Replay:
         self, page: Sequence[QuarantinedRow], guarding: Guarding, reader: RecordReader, loader: Loader, batch_id: str
     ) -> Load:
         """The page as a part of the load: rows that pass, ids that are free, and reasons for the rest."""
-        found = returning(page, self._request.edits, self._step.stream.shape, reader)
+        found = returning(page, self._request.edits, self._step.stream.shape, reader, self._run.clean)
         load = guarding.load(found.batch, loader, batch_id)
         load = without_older(load, loader, self._step, newest=self._newest)
         stays = {row.origin: row for row in load.rejected} | dict(found.kept)

@@ -6,13 +6,14 @@ loaded with less than the source gave.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from bief.base.names import could_be
+from bief.base.secrets import MASK
 from bief.batches.batch import Batch, Provenance, RejectedRow
 from bief.batches.rows import RecordReader
 from bief.batches.shaping import Shape
@@ -32,15 +33,25 @@ class Returning:
 
 
 def returning(
-    rows: Sequence[QuarantinedRow], edits: Mapping[str, str], shape: Shape, reader: RecordReader
+    rows: Sequence[QuarantinedRow],
+    edits: Mapping[str, str],
+    shape: Shape,
+    reader: RecordReader,
+    clean: Callable[[str], str],
 ) -> Returning:
-    """Read the raw records of quarantined rows; `edits` has other texts for some of them, by their ids."""
+    """Read the raw records of quarantined rows; `edits` has other texts for some of them, by their ids.
+
+    `clean` is what took secrets out of the texts before somebody edited them.
+    """
     kept: dict[str, RejectedRow] = {}
     ids: list[str] = []
     texts: list[str] = []
     for row in rows:
         text = edits.get(row.id, row.rejected.raw)
         found = _obstacle(row.rejected, text, shape, edited=row.id in edits)
+        if text != row.rejected.raw and MASK in text and clean(row.rejected.raw) != row.rejected.raw:
+            reason = f"the edit has {MASK} where the record has a secret that was not shown: write the value itself"
+            found = replace(row.rejected, rule="not_kept", column="", reason=reason)
         if found is None:
             ids.append(row.id)
             texts.append(text)
@@ -59,7 +70,7 @@ def _obstacle(row: RejectedRow, text: str, shape: Shape, *, edited: bool) -> Rej
         return None if edited else row
     if SURPLUS in members or MISSING in members:
         reason = f"the record has more or fewer fields than columns: put '{SURPLUS}' and '{MISSING}' right with --edits"
-        return row if row.rule == "field_count" else replace(row, rule="field_count", column="", reason=reason)
+        return replace(row, rule="field_count", column="", reason=reason) if edited else row
     for column in _lost(members, shape):
         reason = (
             f"the value of '{column}' is hidden, and so it was not kept: give it with --edits (null if it has none)"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from bief.cli.display import duration, say, show_json, show_table
+from bief.cli.display import duration, moment, say, show_json, show_table
 from bief.cli.opening import opened
 from bief.cli.receipts import show_receipt
 from bief.cli.settings import DebugOption, JsonOption, ProjectOption
@@ -52,7 +51,7 @@ def runs(
                     record.run_id,
                     record.pipeline,
                     record.state,
-                    _moment(record.started_at),
+                    moment(record.started_at),
                     _took(record),
                     _sum(record, "loaded"),
                     _sum(record, "rejected"),
@@ -63,7 +62,7 @@ def runs(
 
 
 def _show(record: RunRecord) -> None:
-    say(f"{record.run_id}: {record.pipeline}, started {_moment(record.started_at)}", "bold")
+    say(f"{record.run_id}: {record.pipeline}, started {moment(record.started_at)}", "bold")
     if record.receipt is not None:
         show_receipt(record.receipt)
         return
@@ -71,11 +70,6 @@ def _show(record: RunRecord) -> None:
     if record.error:
         say(record.error)
     say(f"What happened: bief logs {record.run_id}")
-
-
-def _moment(moment: datetime) -> str:
-    """In the time zone of whoever reads, which is named."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _took(record: RunRecord) -> str:
