@@ -7,26 +7,40 @@ the destination, which is compared inside each commit.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Final
-
-from sqlalchemy import ColumnElement, Connection, Float, literal_column, or_, select, update
+from typing import Any, Final
 
 from bief.errors import AlreadyRunning
-from bief.state.records import leases
+from bief.state.database import Transaction
+from bief.state.records import document
 from bief.state.store import Store
 
 LEASE_SECONDS: Final = 15.0
 RENEW_SECONDS: Final = 5.0
 GIVE_UP_SECONDS: Final = 10.0
-_NOW: Final = {
-    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
-    "postgresql": "extract(epoch from clock_timestamp())",
-}
+
+# {now} is the clock of the database.
+_TAKE: Final = """
+INSERT INTO bief_leases (pipeline, epoch, run_id, owner, expires_at)
+VALUES (:pipeline, 1, :run_id, :owner, {now} + :seconds)
+ON CONFLICT (pipeline) DO UPDATE SET epoch = bief_leases.epoch + 1, run_id = excluded.run_id, owner = excluded.owner,
+    expires_at = excluded.expires_at
+WHERE bief_leases.run_id IS NULL OR bief_leases.expires_at < {now}
+RETURNING epoch"""
+_RENEW: Final = """
+UPDATE bief_leases SET expires_at = {now} + :seconds
+WHERE pipeline = :pipeline AND epoch = :epoch AND run_id = :run_id"""
+_RELEASE: Final = """
+UPDATE bief_leases SET run_id = NULL, owner = NULL, expires_at = 0
+WHERE pipeline = :pipeline AND epoch = :epoch AND run_id = :run_id"""
+_EVICT: Final = """
+UPDATE bief_leases SET run_id = NULL, owner = NULL, expires_at = 0 WHERE pipeline = :pipeline AND epoch = :epoch"""
+_HOLDER: Final = """
+SELECT epoch, run_id, owner, expires_at - {now} AS seconds_left FROM bief_leases WHERE pipeline = :pipeline"""
 
 
 @dataclass(frozen=True)
@@ -75,71 +89,54 @@ class Leases:
     def __init__(self, store: Store, owner: Owner | None = None) -> None:
         self._store = store
         self._owner = owner or Owner.this_process()
-        self._now = literal_column(_NOW[store.engine.dialect.name], Float)
 
     def acquire(self, pipeline: str, run_id: str) -> Lease:
         """Take the lease. Raises AlreadyRunning, naming the holder, while a living run holds it."""
-        with self._store.connect() as connection:
-            lease = self._take(connection, pipeline, run_id)
-            if lease is None and self._evict_dead_holder(connection, pipeline):
-                lease = self._take(connection, pipeline, run_id)
+        with self._store.connect() as transaction:
+            lease = self._take(transaction, pipeline, run_id)
+            if lease is None and self._evict_dead_holder(transaction, pipeline):
+                lease = self._take(transaction, pipeline, run_id)
             if lease is None:
-                raise self._refusal(connection, pipeline)
+                raise self._refusal(transaction, pipeline)
         return lease
 
     def renew(self, lease: Lease) -> bool:
         """Keep the lease for another while. False: it is held by somebody else now."""
-        with self._store.connect() as connection:
-            renewed = connection.execute(
-                update(leases).where(*_held_by(lease)).values(expires_at=self._now + LEASE_SECONDS)
-            )
-        return bool(renewed.rowcount)
+        with self._store.connect() as transaction:
+            return bool(transaction.write(self._say(_RENEW), **asdict(lease), seconds=LEASE_SECONDS))
 
     def release(self, lease: Lease) -> None:
         """Give the lease back, so that the next run need not wait."""
-        with self._store.connect() as connection:
-            connection.execute(update(leases).where(*_held_by(lease)).values(run_id=None, owner=None, expires_at=0.0))
+        with self._store.connect() as transaction:
+            transaction.write(_RELEASE, **asdict(lease))
 
-    def _take(self, connection: Connection, pipeline: str, run_id: str) -> Lease | None:
-        # By name, since the PostgreSQL dialect brings all its drivers' modules along.
-        dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-        values = {"run_id": run_id, "owner": asdict(self._owner), "expires_at": self._now + LEASE_SECONDS}
-        take = (
-            dialect.insert(leases)
-            .values(pipeline=pipeline, epoch=1, **values)
-            .on_conflict_do_update(
-                index_elements=[leases.c.pipeline],
-                set_={**values, "epoch": leases.c.epoch + 1},
-                where=or_(leases.c.run_id.is_(None), leases.c.expires_at < self._now),
-            )
-            .returning(leases.c.epoch)
-        )
-        epoch = connection.execute(take).scalar_one_or_none()
-        return None if epoch is None else Lease(pipeline, run_id, epoch)
+    def _take(self, transaction: Transaction, pipeline: str, run_id: str) -> Lease | None:
+        owner = json.dumps(asdict(self._owner))
+        taken = transaction.rows(self._say(_TAKE), pipeline=pipeline, run_id=run_id, owner=owner, seconds=LEASE_SECONDS)
+        return Lease(pipeline, run_id, int(taken[0]["epoch"])) if taken else None
 
-    def _evict_dead_holder(self, connection: Connection, pipeline: str) -> bool:
-        holder = connection.execute(select(leases).where(leases.c.pipeline == pipeline)).one()
-        if holder.owner is None or not Owner(**holder.owner).is_dead():
+    def _evict_dead_holder(self, transaction: Transaction, pipeline: str) -> bool:
+        holder = self._holder(transaction, pipeline)
+        owner = document(holder["owner"])
+        if owner is None or not Owner(**owner).is_dead():
             return False
-        evicted = connection.execute(
-            update(leases)
-            .where(leases.c.pipeline == pipeline, leases.c.epoch == holder.epoch)
-            .values(run_id=None, owner=None, expires_at=0.0)
-        )
-        return bool(evicted.rowcount)
+        return bool(transaction.write(_EVICT, pipeline=pipeline, epoch=holder["epoch"]))
 
-    def _refusal(self, connection: Connection, pipeline: str) -> AlreadyRunning:
-        left = (leases.c.expires_at - self._now).label("left")
-        row = connection.execute(select(leases, left).where(leases.c.pipeline == pipeline)).one()
-        holder = f"run {row.run_id} ({Owner(**row.owner)})" if row.owner else "a run that has just ended"
+    def _refusal(self, transaction: Transaction, pipeline: str) -> AlreadyRunning:
+        row = self._holder(transaction, pipeline)
+        owner = document(row["owner"])
+        holder = f"run {row['run_id']} ({Owner(**owner)})" if owner else "a run that has just ended"
+        left = max(0, round(row["seconds_left"]))
         return AlreadyRunning(
             f"pipeline '{pipeline}' is being run by {holder}.",
-            do=f"Wait until that run ends, or stop it; if it is dead, its lease ends in {max(0, round(row.left))} s.",
+            do=f"Wait until that run ends, or stop it; if it is dead, its lease ends in {left} s.",
         )
 
+    def _holder(self, transaction: Transaction, pipeline: str) -> dict[str, Any]:
+        return transaction.rows(self._say(_HOLDER), pipeline=pipeline)[0]
 
-def _held_by(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    return (leases.c.pipeline == lease.pipeline, leases.c.epoch == lease.epoch, leases.c.run_id == lease.run_id)
+    def _say(self, sentence: str) -> str:
+        return sentence.format(now=self._store.database.now)
 
 
 def _boot_id() -> str:

@@ -1,60 +1,18 @@
-"""The tables of the control store, and the records that are read from them.
+"""What is read from the control store.
 
 The destination's own ledger is the truth about rows; the control store remembers who ran what, when, with which
-receipt. Written by `state.store` and `state.leases`; migrations build exactly these tables.
+receipt.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal
-
-from sqlalchemy import JSON, Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, text
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
 
 RunState = Literal["running", "success", "partial", "failed", "cancelled", "crashed"]
-
-# All names begin with bief_: a team may keep the control store in a database that it also uses for other things.
-VERSION_TABLE: Final = "bief_schema_version"
-
-metadata: Final = MetaData()
-
-runs: Final = Table(
-    "bief_runs",
-    metadata,
-    Column("run_id", String(64), primary_key=True),
-    Column("pipeline", String(64), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("started_at", DateTime(timezone=True), nullable=False),
-    Column("finished_at", DateTime(timezone=True)),
-    Column("receipt", JSON),
-    Column("error", Text, nullable=False, server_default=""),
-    Index("bief_runs_by_start", "started_at"),
-    # Two living runs of one pipeline cannot even be written down.
-    Index(
-        "bief_one_running_run",
-        "pipeline",
-        unique=True,
-        sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
-    ),
-)
-
-leases: Final = Table(
-    "bief_leases",
-    metadata,
-    Column("pipeline", String(64), primary_key=True),
-    Column("epoch", Integer, nullable=False),
-    # NULL: nobody holds the lease.
-    Column("run_id", String(64)),
-    Column("owner", JSON),
-    # Seconds since 1970 by the clock of the database, never by that of a worker.
-    Column("expires_at", Float, nullable=False),
-)
-
-
-versions: Final = Table(VERSION_TABLE, metadata, Column("version_num", String(32), primary_key=True))
 
 
 @dataclass(frozen=True)
@@ -68,3 +26,22 @@ class RunRecord:
     finished_at: datetime | None
     receipt: Mapping[str, Any] | None
     error: str
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """The record of a row of bief_runs."""
+        moments = {name: moment(row[name]) for name in ("started_at", "finished_at")}
+        return cls(**{**row, **moments, "receipt": document(row["receipt"])})
+
+
+def moment(value: Any) -> datetime | None:
+    """A stored time. SQLite keeps it as text without a zone: all of them are written in UTC."""
+    stored = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if stored is None:
+        return None
+    return stored.replace(tzinfo=UTC) if stored.tzinfo is None else stored.astimezone(UTC)
+
+
+def document(value: Any) -> Any:
+    """A stored JSON value. SQLite keeps it as text."""
+    return json.loads(value) if isinstance(value, str) else value

@@ -8,12 +8,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import inspect, text, update
 
 from bief.errors import AlreadyRunning, RunError, UnknownRun
+from bief.state.database import migrations
 from bief.state.leases import Leases, Owner
-from bief.state.records import VERSION_TABLE, leases, metadata
-from bief.state.store import Store, migrate
+from bief.state.store import Store
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -29,34 +28,29 @@ def store(request, tmp_path):
     made.close()
 
 
-def shape_of(store):
-    """Tables, columns and indexes as the database describes them."""
-    found = inspect(store.engine)
-    return {
-        table: (
-            {column["name"]: (str(column["type"]), column["nullable"]) for column in found.get_columns(table)},
-            {
-                (index["name"], tuple(index["column_names"]), bool(index["unique"]))
-                for index in found.get_indexes(table)
-            },
-            found.get_pk_constraint(table)["constrained_columns"],
-        )
-        for table in metadata.tables
-    }
+def test_an_older_form_is_brought_to_the_present_one_and_keeps_its_runs(store, monkeypatch):
+    store.begin_run("r1", "shop", NOON)
+    steps = [*migrations(), ("0002", ["ALTER TABLE bief_runs ADD COLUMN colour text DEFAULT 'green'"])]
+    monkeypatch.setattr("bief.state.store.migrations", lambda: steps)
 
-
-def test_the_migrations_lead_to_the_very_tables_that_a_new_store_gets(store):
-    made = shape_of(store)
-    assert set(made) == set(metadata.tables)
-    with store.connect() as connection:
-        metadata.drop_all(connection)
-
-    with store.connect() as connection:
-        migrate(connection)
-
-    assert shape_of(store) == made
     store.prepare()
-    assert store.list_runs(1) == []
+    store.prepare()
+
+    with store.connect() as transaction:
+        assert transaction.rows("SELECT run_id, colour FROM bief_runs") == [{"run_id": "r1", "colour": "green"}]
+        assert transaction.rows("SELECT version_num FROM bief_schema_version") == [{"version_num": "0002"}]
+
+
+def test_a_step_that_fails_leaves_the_store_as_it_was(store, monkeypatch):
+    steps = [*migrations(), ("0002", ["CREATE TABLE bief_new (id integer)", "ALTER TABLE nowhere ADD COLUMN x text"])]
+    monkeypatch.setattr("bief.state.store.migrations", lambda: steps)
+
+    with pytest.raises(RunError, match="nowhere"):
+        store.prepare()
+
+    with store.connect() as transaction:
+        assert not store.database.has_table(transaction, "bief_new")
+        assert transaction.rows("SELECT version_num FROM bief_schema_version") == [{"version_num": "0001"}]
 
 
 def test_many_can_open_a_new_store_at_the_same_moment(tmp_path):
@@ -93,8 +87,8 @@ def test_preparing_twice_changes_nothing(store):
 
 
 def test_a_store_of_a_newer_bief_is_refused(store):
-    with store.connect() as connection:
-        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with store.connect() as transaction:
+        transaction.write("UPDATE bief_schema_version SET version_num = '9999'")
 
     with pytest.raises(RunError, match="newer version"):
         store.prepare()
@@ -187,8 +181,8 @@ def test_a_holder_on_another_machine_is_trusted_until_its_lease_ends(store):
     with pytest.raises(AlreadyRunning, match=r"lease ends in 1[45] s"):
         Leases(store).acquire("shop", "r2")
 
-    with store.connect() as connection:
-        connection.execute(update(leases).values(expires_at=leases.c.expires_at - 16))
+    with store.connect() as transaction:
+        transaction.write("UPDATE bief_leases SET expires_at = expires_at - 16")
     assert Leases(store).acquire("shop", "r2").epoch == 2
 
 

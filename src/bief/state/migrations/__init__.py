@@ -1,1 +1,1 @@
-"""The steps by which the control store came to its present form: numbered, applied forward, never edited."""
+"""The forms of the control store's tables: one script for each, in the order of their numbers."""
