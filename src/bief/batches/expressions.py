@@ -50,7 +50,8 @@ def columns_of(expression: str) -> list[str]:
     statements = parsed["statements"]
     node = statements[0]["node"] if len(statements) == 1 else {}
     select = node.get("select_list", ())
-    if len(select) != 1 or not _is_bare(node):
+    # A comma between two expressions makes a row of them.
+    if len(select) != 1 or not _is_bare(node) or select[0].get("function_name") == "row":
         raise ExpressionError("is not one SQL expression, such as amount >= 0")
     named: dict[str, None] = {}
     for part in _parts(select[0]):

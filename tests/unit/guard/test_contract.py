@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bief.batches.batch import ROW_NUMBER
+from bief.batches.batch import ROW_NUMBER, Provenance
 from bief.batches.rows import RecordReader
 from bief.batches.schema import BINARY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, JSON, TEXT, TIMESTAMP
-from bief.batches.shaping import ColumnRule, Shape
-from bief.guard.contract import fit
+from bief.batches.shaping import ColumnRule, Shape, shape
+from bief.errors import ContractBroken
+from bief.guard.contract import fit, must_fit
 from bief.guard.misfits import Misfit
 from bief.ports.destination import AddColumn, WidenColumn
 
@@ -257,3 +258,82 @@ def test_every_row_fits_or_is_a_misfit_and_the_types_are_those_of_the_table(left
     again = fit(read.rows, pa.schema(list(after.items())), declared(**types), ["a"])
     assert again.rows == fitted.rows
     assert again.changes == []
+
+
+KNOWN = schema(id=INTEGER, at=TIMESTAMP, paid=MONEY)
+
+
+def closed(contract, known=KNOWN, **columns):
+    return fit(table(**columns), known, declared(paid=MONEY, later=DATE), ["id"], contract=contract)
+
+
+@pytest.mark.parametrize("contract", ["freeze", "divert"])
+def test_a_closed_table_gets_no_column_and_no_wider_type(contract):
+    fitted = closed(contract, id=[1, 2, 3], note=[None, "x", None], nothing=pa.nulls(3), paid=[1, 2, 3])
+    assert fitted.changes == []
+    assert fitted.rows.to_pydict() == {"id": [1, 3], "paid": [Decimal(1), Decimal(3)]}
+    assert fitted.misfits == [Misfit(1, "note", "contract", "the table has no column 'note'")]
+    wide = fit(table(id=[1.5, 2]), schema(id=INTEGER), Shape(), contract=contract)
+    assert wide.changes == []
+    rule = "contract" if contract == "divert" else "type"
+    assert wide.misfits == [Misfit(0, "id", rule, "'1.5' is not an integer")]
+
+
+def test_the_load_that_makes_a_closed_table_gives_it_all_declared_columns():
+    for contract in ("freeze", "divert"):
+        fitted = closed(contract, None, id=[1], note=["x"])
+        assert fitted.changes == [
+            AddColumn("id", INTEGER),
+            AddColumn("note", TEXT),
+            AddColumn("paid", MONEY),
+            AddColumn("later", DATE),
+        ]
+        assert fitted.rows.to_pydict() == {"id": [1], "note": ["x"], "paid": [None], "later": [None]}
+    assert closed("evolve", None, id=[1]).changes == [AddColumn("id", INTEGER)]
+
+
+def test_a_frozen_table_names_the_column_the_row_and_what_to_do():
+    provenance = Provenance(origin=lambda number: f"page 2, record {number + 1}")
+    must_fit(closed("freeze", id=[1], at=["2024-01-01T00:00:00Z"]), provenance)
+    with pytest.raises(ContractBroken) as caught:
+        must_fit(closed("freeze", id=[1, 2, 3], at=["2024-01-01T00:00:00Z", "n/a", "x"]), provenance)
+    assert caught.value.what == (
+        "page 2, record 2 breaks the contract 'freeze': column 'at': 'n/a' is not a timestamp. "
+        "So do 1 more rows of this batch."
+    )
+    assert "contract: evolve" in caught.value.do
+
+
+def test_the_types_of_a_typed_batch_stand_and_nothing_is_guessed():
+    rows = table(day=["2024-01-01"], empty=pa.array([None], DATE), unknown=pa.nulls(1), code=pa.array([None], TEXT))
+    fitted = fit(shape(rows, Shape()), None, Shape(), typed=True)
+    assert fitted.changes == [AddColumn("day", TEXT), AddColumn("empty", DATE), AddColumn("code", TEXT)]
+    assert fitted.rows.to_pydict() == {"day": ["2024-01-01"], "empty": [None], "code": [None]}
+    guessed = fit(shape(rows, Shape()), None, Shape())
+    assert guessed.changes == [AddColumn("day", DATE)]
+
+
+def test_a_declared_type_stands_above_that_of_a_typed_batch_and_misfits_do_not_take_its_columns_away():
+    rows = table(id=[1, None], a=pa.array([None, None], TEXT), b=["x", "y"], c=pa.array([None, "z"], TEXT))
+    fitted = fit(shape(rows, Shape()), None, declared(a=MONEY, b=INTEGER), ["id"], typed=True)
+    assert [change.name for change in fitted.changes] == ["id", "a", "b", "c"]
+    assert [change.type for change in fitted.changes] == [INTEGER, MONEY, INTEGER, TEXT]
+    assert [misfit.row_number for misfit in fitted.misfits] == [0, 1]
+
+
+@given(st.lists(st.sampled_from(["1", "x", None]), max_size=12), st.sampled_from(["evolve", "divert"]))
+def test_each_row_that_fits_is_still_found_by_its_number(values, contract):
+    numbers = pa.array(range(100, 100 + len(values)), pa.int64())
+    rows = pa.table({"a": pa.array(values, TEXT), ROW_NUMBER: numbers})
+    fitted = fit(rows, schema(a=INTEGER), Shape(), contract=contract)
+    kept = [100 + place for place, value in enumerate(values) if value != "x"]
+    assert [fitted.row_number(place) for place in range(fitted.rows.num_rows)] == kept
+    assert fitted.numbered.column(ROW_NUMBER).to_pylist() == kept
+    assert [misfit.row_number for misfit in fitted.misfits] == sorted({*numbers.to_pylist()} - {*kept})
+
+
+@pytest.mark.parametrize("slice_", [(0, 2), (2, 1), (0, 0)])
+def test_a_nul_of_another_slice_is_none_of_this_one(slice_):
+    column = pa.chunked_array([pa.array(["a", "b", "\x00", None])]).slice(*slice_)
+    fitted = fit(pa.table({"a": column}), None, Shape())
+    assert len(fitted.misfits) == (1 if slice_ == (2, 1) else 0)
