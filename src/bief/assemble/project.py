@@ -5,30 +5,24 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Final, Literal, Self, TypeVar
 
 import pyarrow as pa
 
 from bief.assemble.connections import Connection, reached
 from bief.assemble.corrections import Quarantined, Replayed, replay, take_back
 from bief.assemble.joining import join, option_problems
+from bief.assemble.previewing import Preview, preview
 from bief.assemble.raw import keeping, replayed
 from bief.base.events import Events, Subscriber
 from bief.base.secrets import Redactor
-from bief.batches.batch import ROW_NUMBER, RejectedRow
-from bief.batches.shaping import shape
 from bief.config.loading import ProjectFile, load_project
 from bief.errors import Problem, ProjectError, UnknownRun
-from bief.guard.checks import looked_at
-from bief.guard.contract import fit
-from bief.guard.quarantine import set_aside, visible
 from bief.observe.logs import LogFile
 from bief.ports.destination import Destination
 from bief.ports.records import QuarantineFilter
@@ -37,7 +31,7 @@ from bief.ports.source import Source
 from bief.run.edits import read_edits
 from bief.run.plan import Pipeline, Plan, make_plan, selected
 from bief.run.raw_zone import RawZone
-from bief.run.receipt import Receipt
+from bief.run.receipt import Receipt, RunKind
 from bief.run.replay import ReplayRequest
 from bief.run.rollback import Rollback, make_rollback
 from bief.run.runner import Road, Runner
@@ -49,16 +43,6 @@ from bief.state.store import Store
 
 STATE_FOLDER: Final = ".bief"
 Part = TypeVar("Part")
-
-
-@dataclass(frozen=True)
-class Preview:
-    """The first rows of a stream: as the source gave them, as they would be loaded, and those that would not."""
-
-    stream: str
-    before: list[dict[str, Any]]
-    after: list[dict[str, Any]]
-    rejected: list[RejectedRow]
 
 
 class Project:
@@ -145,7 +129,7 @@ class Project:
         `edits` is a file with corrected records (`run.edits`). Raises as `run`.
         """
         request = ReplayRequest(tuple(ids), rule, read_edits(edits) if edits else {}, rehearse=dry_run)
-        correct = partial(self._correct, subscribers=subscribers, rehearse=dry_run)
+        correct = partial(self._correct, kind="replay", subscribers=subscribers, rehearse=dry_run)
         return replay(selected(self._pipeline(pipeline), select), request, correct)
 
     def plan_rollback(self, run: str, select: Sequence[str] = ()) -> Rollback:
@@ -156,7 +140,8 @@ class Project:
     def rollback(self, run: str, select: Sequence[str] = (), *, subscribers: Sequence[Subscriber] = ()) -> Receipt:
         """Take back what a run has loaded: all of it, or nothing if a part cannot be. Raises as `run`."""
         plan = self.plan_rollback(run, select)
-        return take_back(self._pipeline(plan.pipeline), plan, partial(self._correct, subscribers=subscribers))
+        correct = partial(self._correct, kind="rollback", subscribers=subscribers)
+        return take_back(self._pipeline(plan.pipeline), plan, correct)
 
     def plan(self, pipeline: str) -> Plan:
         """What a run would do. Changes nothing."""
@@ -183,19 +168,7 @@ class Project:
 
     def preview(self, pipeline: str, stream: str, rows: int) -> Preview:
         """The first rows of a stream before and after shaping; nothing is written."""
-        load = selected(self._pipeline(pipeline), [stream]).loads[0]
-        batch = self._pipeline(pipeline).source.sample(stream, rows)
-        shaped = shape(batch.rows, load.stream.shape)
-        fitted = fit(shaped, None, load.stream.shape, load.stream.primary_key, typed=batch.typed)
-        kept, misfits = looked_at(fitted, load.checks, batch.provenance, load.stream.shape.table_types())
-        rejected = set_aside(batch, [*fitted.misfits, *misfits], load.stream.shape)
-        numbers: list[Any] = batch.rows.column(ROW_NUMBER).to_pylist()[:rows]
-        return Preview(
-            stream=stream,
-            before=[json.loads(visible(batch.provenance.raw(number), load.stream.shape) or "{}") for number in numbers],
-            after=kept.slice(0, rows).to_pylist(),
-            rejected=rejected[:rows],
-        )
+        return preview(selected(self._pipeline(pipeline), [stream]), rows)
 
     def check_connections(self) -> list[Connection]:
         """Reach every source, every destination and the control store, whatever the others answer."""
@@ -250,7 +223,13 @@ class Project:
         )
 
     def _correct(
-        self, pipeline: Pipeline, road: Road, *, subscribers: Sequence[Subscriber], rehearse: bool = False
+        self,
+        pipeline: Pipeline,
+        road: Road,
+        *,
+        kind: RunKind,
+        subscribers: Sequence[Subscriber],
+        rehearse: bool = False,
     ) -> Receipt:
         """A run that changes what others have loaded. A rehearsal leaves no log."""
         runner = self._runner
@@ -258,7 +237,7 @@ class Project:
         with ExitStack() as heard:
             log = [] if rehearse else [heard.enter_context(LogFile(self.log_path(run_id), self.redactor))]
             heard.enter_context(self._events.heard_by(*log, *subscribers))
-            return runner.run(pipeline, run_id, road=road, rehearse=rehearse)
+            return runner.run(pipeline, run_id, road=road, kind=kind, rehearse=rehearse)
 
     @property
     def _raw_zone(self) -> RawZone:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from bief.cli.display import STATE_STYLES, duration, say, show_table
 
-_QUARANTINE: Final = "SELECT stream, origin, reason, raw FROM _bief_quarantine WHERE run_id = '{}'"
 _COUNTS: Final = ("read", "loaded", "rejected", "filtered", "deduplicated", "deleted")
 
 
@@ -50,8 +49,10 @@ def advice(receipt: Mapping[str, Any]) -> Iterator[str]:
     for step in receipt["steps"]:
         if step["error"]:
             yield f"{step['stream']}: {step['error']}"
-    if any(step["rejected"] for step in receipt["steps"]):
-        yield f'Rejected rows are kept with their reason: bief query "{_QUARANTINE.format(run_id)}"'
+    kind = receipt.get("kind", "run")
+    if kind == "run" and any(step["rejected"] for step in receipt["steps"]):
+        yield f"Rejected rows are kept with their reason: bief quarantine list {receipt['pipeline']} --run {run_id}"
     if verdict in {"failed", "partial", "cancelled"}:
         yield f"What happened: bief logs {run_id}"
+    if kind == "run" and verdict in {"failed", "partial", "cancelled"}:
         yield f"The next run goes on from the last commit: bief run {receipt['pipeline']}"

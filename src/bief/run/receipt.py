@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from bief.base.events import StepStatus, Verdict
 from bief.guard.checks import Finding
+
+RunKind = Literal["run", "replay", "rollback"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class StepReceipt:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What one run of one pipeline did. `verdict` is `success`, `partial`, `failed` or `cancelled`."""
+    """What one run of one pipeline did. `verdict` is `success`, `partial`, `failed` or `cancelled`; `kind` says whether
+    it read the source, brought rows back from the quarantine, or took back what another run had loaded."""
 
     run_id: str
     pipeline: str
@@ -48,6 +51,7 @@ class Receipt:
     finished_at: datetime
     steps: tuple[StepReceipt, ...]
     error: str = ""
+    kind: RunKind = "run"
 
     @property
     def seconds(self) -> float:

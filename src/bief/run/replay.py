@@ -152,16 +152,21 @@ class Replay:
         self, page: Sequence[QuarantinedRow], guarding: Guarding, reader: RecordReader, loader: Loader, batch_id: str
     ) -> Load:
         """The page as a part of the load: rows that pass, ids that are free, and reasons for the rest."""
-        found = returning(page, self._request.edits, self._step.stream.shape, reader, self._run.clean)
+        edits = self._request.edits
+        found = returning(page, edits, self._step.stream.shape, reader, self._run.clean)
         load = guarding.load(found.batch, loader, batch_id)
         load = without_older(load, loader, self._step, newest=self._newest)
         stays = {row.origin: row for row in load.rejected} | dict(found.kept)
+        for row in stays.values():
+            self.outcome.stays(row)
+        # What is wrong with an edit, or with a record that was not even tried, is no news about the stored one.
+        old = {row.id: row.rejected for row in page if row.id in found.kept or row.id in edits}
         origins = {row.id: row.rejected.origin for row in page}
         return replace(
             load,
             read=len(page),
             rejected=(),
-            still_rejected=stays,
+            still_rejected={each: old.get(each, row) for each, row in stays.items()},
             released=[row.id for row in page if row.id not in stays],
             refuse=lambda place, reason: _at_home(load.refuse(place, reason), origins),
         )
@@ -173,7 +178,7 @@ class Replay:
         outcome.loaded += written.loaded
         outcome.deduplicated += load.deduplicated + written.superseded
         outcome.filtered += load.filtered
-        for row in (*load.still_rejected.values(), *written.refused):
+        for row in written.refused:
             outcome.stays(row)
 
     def _account(self, committed: Committed, batch_id: str) -> None:

@@ -25,7 +25,7 @@ from bief.ports.source import Source
 from bief.run.heartbeat import Heartbeat
 from bief.run.ingest import Ingest, Surroundings
 from bief.run.plan import Pipeline, PlannedStep, make_plan, waves
-from bief.run.receipt import Receipt, StepReceipt
+from bief.run.receipt import Receipt, RunKind, StepReceipt
 from bief.state.leases import Leases
 from bief.state.store import Store
 
@@ -67,12 +67,13 @@ class Runner:
         *,
         full_refresh: bool = False,
         road: Road = Ingest,
+        kind: RunKind = "run",
         rehearse: bool = False,
     ) -> Receipt:
         """Run a pipeline to its end. Failures of streams are in the receipt.
 
-        `road` does the work of each step. `rehearse`: it takes its work back, so the run is not written down. Raises
-        AlreadyRunning, and RunError if the control store fails.
+        `road` does the work of each step, and `kind` is its name. `rehearse`: it takes its work back, so the run is not
+        written down. Raises AlreadyRunning, and RunError if the control store fails.
         """
         lease = self.leases.acquire(pipeline.name, run_id)
         try:
@@ -82,6 +83,7 @@ class Runner:
                     self.events.emit(CrashFound(pipeline=pipeline.name, crashed_run_id=crashed))
             with Heartbeat(self.leases, lease, self.stop, self.clock) as heartbeat:
                 receipt, trace = self._steps(pipeline, run_id, began, full_refresh=full_refresh, road=road)
+            receipt = replace(receipt, kind=kind)
             if heartbeat.lost:
                 lost = LeaseLost(
                     f"the lease of pipeline '{pipeline.name}' was lost: {heartbeat.lost}",

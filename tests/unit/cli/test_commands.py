@@ -50,7 +50,7 @@ def test_run_without_a_terminal_is_quiet(fake, bief):
         "status",
     ]
     assert lines[5].split() == ["orders", "10", "8", "2", "0", "0", "0", "0.5", "success"]
-    assert "_bief_quarantine WHERE run_id = 'run-shop'" in lines[7]
+    assert "bief quarantine list shop --run run-shop" in lines[7]
 
 
 def test_run_prints_one_receipt_as_json(fake, bief):

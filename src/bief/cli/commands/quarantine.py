@@ -116,7 +116,7 @@ def show_row(
         rows, clean = list(bief.quarantine(ids=[row_id]).rows()), bief.redactor.clean
         if not rows:
             raise typer.BadParameter(
-                f"there is no rejected row {row_id}; bief quarantine list has all", param_hint="'ID'"
+                f"there is no rejected row {row_id}; bief quarantine list shows all", param_hint="'ID'"
             )
         for row in rows:
             if as_json:
@@ -223,15 +223,16 @@ def _cells(row: QuarantinedRow, clean: Callable[[str], str]) -> tuple[Any, ...]:
 def _show(row: QuarantinedRow, clean: Callable[[str], str]) -> None:
     say(f"{row.id}: {row.pipeline}.{row.stream}, for the table {row.table}", "bold")
     rejected = row.rejected
-    facts = {"origin": rejected.origin, "column": rejected.column, "rule": rejected.rule, "reason": rejected.reason}
-    show_table(
-        ("", ""),
-        [
-            *((name, clean(text)) for name, text in facts.items()),
-            ("run", row.run_id),
-            ("when", moment(row.rejected_at)),
-        ],
-    )
+    facts = {
+        "origin": rejected.origin,
+        "column": rejected.column,
+        "rule": rejected.rule,
+        "reason": rejected.reason,
+        "run": row.run_id,
+        "when": moment(row.rejected_at),
+    }
+    for name, text in facts.items():
+        say(f"{name + ':':<8} {clean(text)}")
     say("record:" if rejected.raw else "record: not kept, since its hidden columns could not be told from the others")
     for line in clean(_object(rejected.raw, indent=2) or rejected.raw).splitlines():
         sys.stdout.write(f"{printable(line)}\n")

@@ -49,7 +49,7 @@ def runs(
             [
                 (
                     record.run_id,
-                    record.pipeline,
+                    _what(record),
                     record.state,
                     moment(record.started_at),
                     _took(record),
@@ -70,6 +70,11 @@ def _show(record: RunRecord) -> None:
     if record.error:
         say(record.error)
     say(f"What happened: bief logs {record.run_id}")
+
+
+def _what(record: RunRecord) -> str:
+    kind = (record.receipt or {}).get("kind", "run")
+    return record.pipeline if kind == "run" else f"{record.pipeline} ({kind})"
 
 
 def _took(record: RunRecord) -> str:
