@@ -6,6 +6,7 @@ A new kind of source adds its offers to `OFFERS`; the tests of `conformance/sour
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from rest_sources import rest
 from scripted_api import Asked, Reply, ScriptedApi, reply
 
 from bief.ports.runtime import Runtime
+from bief.sources.database.sqlite import SqliteSource
 from bief.sources.python import PythonSource
 from bief.testing import CANARY, Offer
 
@@ -80,6 +82,18 @@ def _python(function: str, **stream: Any) -> Opening:
     return opened
 
 
+def _sqlite(definition: str, **stream: Any) -> Opening:
+    @contextlib.contextmanager
+    def opened(runtime: Runtime) -> Iterator[Offer]:
+        with contextlib.closing(sqlite3.connect(runtime.folder / "shop.db")) as connection, connection:
+            connection.execute(f"CREATE TABLE offered {definition}")
+            connection.executemany("INSERT INTO offered VALUES (?, ?)", [(number, number) for number in _ALL])
+        words = {"path": "shop.db", "streams": {"offered": {"primary_key": "id", "batch_rows": 5, **stream}}}
+        yield Offer(SqliteSource("shop", SqliteSource.Options.model_validate(words), runtime), "offered", _ALL)
+
+    return opened
+
+
 OFFERS: dict[str, Opening] = {
     "rest, by page": _rest({"offered": {"path": "/list", "pagination": _PAGE}}, _ALL),
     "rest, by cursor": _rest({"offered": {"path": "/list", "pagination": _CURSOR}}, _ALL),
@@ -101,4 +115,7 @@ OFFERS: dict[str, Opening] = {
     "python, with checkpoints": _python("records"),
     "python, all or nothing": _python("changed", cursor="at"),
     "python, tables": _python("tables"),
+    "sqlite, with a key": _sqlite("(id INTEGER PRIMARY KEY, at INTEGER)"),
+    "sqlite, without a key": _sqlite("(id INTEGER, at INTEGER)"),
+    "sqlite, with a cursor": _sqlite("(id INTEGER PRIMARY KEY, at INTEGER)", cursor="at"),
 }

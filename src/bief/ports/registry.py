@@ -19,6 +19,7 @@ from bief.ports.source import SourceClass
 SOURCES: Final = {
     "rest": "bief.sources.rest:RestSource",
     "postgres": "bief.sources.database.postgres:PostgresSource",
+    "sqlite": "bief.sources.database.sqlite:SqliteSource",
     "files": "bief.sources.files:FilesSource",
     "python": "bief.sources.python:PythonSource",
 }

@@ -67,6 +67,8 @@ def _cast(values: Values, column: Column) -> tuple[Values, list[int]]:
     """The values in the type of the column, and the places of those that do not fit."""
     if values.type == column.type:
         return values, []
+    if values.null_count == len(values):
+        return arrow.chunked_array([arrow.nulls(len(values), column.type)]), []
     try:
         return values.cast(column.type), []
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
