@@ -42,7 +42,7 @@ def decoded(given: pa.Table, columns: Sequence[Column], origin: Callable[[int], 
         for row in misfits:
             text = as_text(values.slice(row, 1))[0].as_py()
             bad.setdefault(row, (column.name, f"{_shown(str(text))} is not of type {name_of(column.type)}"))
-    made[ROW_NUMBER] = arrow.chunked_array([arrow.array(range(given.num_rows), pa.int64())])
+    made[ROW_NUMBER] = arrow.chunked_array([arrow.arange(0, given.num_rows)])
     rows = pa.table(made)
     provenance = Provenance(raw=lambda row: record_text(given, columns, row), origin=origin)
     if not bad:

@@ -22,7 +22,7 @@ from bief.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from bief.sources.database import postgres_watermark
+from bief.sources.database import postgres_ranges, postgres_watermark
 from bief.sources.database.options import DatabaseStream
 from bief.sources.database.postgres_catalog import relation_of
 from bief.sources.database.postgres_types import open_decimal, quoted
@@ -116,6 +116,7 @@ class PostgresSession:
 
     def settled(self, selection: Selection) -> Selection:
         """Numbers without declared digits get the type that holds all of them, by one look at their lengths."""
+        selection = replace(selection, place=() if selection.key else (postgres_ranges.PLACE,))
         undecided = [column for column in selection.columns if column.undecided]
         if not undecided:
             return selection
@@ -136,7 +137,7 @@ class PostgresSession:
         return replace(selection, columns=columns)
 
     def ranges(self, selection: Selection, parts: int) -> Sequence[Range]:
-        return [Range()]
+        return postgres_ranges.ranges(self._ask, selection, parts)
 
     def beside(self) -> PostgresSession:
         name = str(self._ask("SELECT pg_export_snapshot()")[0][0])

@@ -9,7 +9,7 @@ import math
 import queue
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,7 +42,7 @@ def pieces(session: Session, selection: Selection, spans: Sequence[Span], most_r
         yield from _of_span(session, replace(selection, range=spans[place].rest), place, most_rows)
 
 
-def _of_span(session: Session, selection: Selection, place: int, most_rows: int) -> Iterator[Piece]:
+def _of_span(session: Session, selection: Selection, place: int, most_rows: int) -> Generator[Piece]:
     for batch in session.batches(selection):
         for rows in _sliced(pa.Table.from_batches([batch]), most_rows):
             yield Piece(place, rows)
@@ -66,32 +66,40 @@ def _at_once(
 
     def read(place: int, beside: Session) -> None:
         try:
-            with closing(beside):
-                for piece in _of_span(beside, replace(selection, range=spans[place].rest), place, most_rows):
+            with closing(_of_span(beside, replace(selection, range=spans[place].rest), place, most_rows)) as found:
+                for piece in found:
                     if not _put(ready, piece, ended):
                         return
         except SourceError as error:
             _put(ready, error, ended)
 
-    sessions = [session.beside() for _ in left]
-    threads = [
-        threading.Thread(target=read, args=pair, name="bief-range", daemon=True)
-        for pair in zip(left, sessions, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        open_spans = len(left)
-        while open_spans:
-            item = ready.get()
-            if isinstance(item, SourceError):
-                raise item
-            open_spans -= item.rows is None
-            yield item
-    finally:
-        ended.set()
+    with ExitStack() as sessions:
+        threads = [
+            threading.Thread(
+                target=read,
+                args=(place, sessions.enter_context(closing(session.beside()))),
+                name="bief-range",
+                daemon=True,
+            )
+            for place in left
+        ]
         for thread in threads:
-            thread.join()
+            thread.start()
+        try:
+            yield from _taken(ready, len(left))
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+
+
+def _taken(ready: queue.Queue[Piece | SourceError], open_spans: int) -> Iterator[Piece]:
+    while open_spans:
+        item = ready.get()
+        if isinstance(item, SourceError):
+            raise item
+        open_spans -= item.rows is None
+        yield item
 
 
 def _put(ready: queue.Queue[Piece | SourceError], item: Piece | SourceError, ended: threading.Event) -> bool:

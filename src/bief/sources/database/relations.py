@@ -70,11 +70,13 @@ class Range:
 
 @dataclass(frozen=True)
 class Selection:
-    """What one SELECT reads. `key` orders the rows and marks the positions; without it rows come as they come."""
+    """What one SELECT reads. `key` orders the rows and marks the positions; without it rows come as they come,
+    and ranges are those of `place`."""
 
     relation: Relation
     columns: tuple[Column, ...]
     key: tuple[Column, ...] = ()
+    place: tuple[Column, ...] = ()
     bound: Bound | None = None
     range: Range = Range()
     limit: int | None = None

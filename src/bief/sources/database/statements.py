@@ -58,7 +58,7 @@ def _conditions(selection: Selection, words: Words) -> Iterator[str]:
     if bound is not None:
         less = f" - {bound.lookback}" if bound.lookback else ""
         yield f"{words.quote(bound.column.name)} >= {words.bound(bound.text, bound.column.type_sql)}{less}"
-    yield from _within(selection.range, selection.key, words)
+    yield from _within(selection.range, selection.key or selection.place, words)
 
 
 def _within(span: Range, key: tuple[Column, ...], words: Words) -> Iterator[str]:
