@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from postgres_server import fresh_database, server_url
+from s3_server import S3Server, s3_store
 
 # Its tests are collected from where they are imported: their asserts shall say as much as those of test files.
 pytest.register_assert_rewrite("bief.testing.source_suite")
@@ -34,3 +35,10 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     """A fresh database for one test."""
     with fresh_database(postgres_server) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3-compatible store."""
+    with s3_store(tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -1,16 +1,22 @@
-"""How tests make a files source and look at what it reads."""
+"""How tests make a files source and look at what it reads; its offers for the conformance suite."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bief.batches.batch import ROW_NUMBER, Batch, Position
 from bief.ports.runtime import Runtime
 from bief.sources.files import FilesSource
+from bief.testing import Offer
 
 STREAM = "rows"
 
@@ -61,3 +67,57 @@ def spooled(folder: Path) -> list[Path]:
 def json_lines(first: int, last: int) -> bytes:
     """Records with the ids from `first` up to before `last`."""
     return b"".join(b'{"id": %d, "name": "row %d"}\n' % (number, number) for number in range(first, last))
+
+
+def _csv(path: Path, keys: Sequence[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in ["id,name", *(f"{key},x" for key in keys)]))
+
+
+def _json_lines(path: Path, keys: Sequence[str]) -> None:
+    path.write_bytes(gzip.compress("".join(json.dumps({"id": key}) + "\n" for key in keys).encode()))
+
+
+def _document(path: Path, keys: Sequence[str]) -> None:
+    path.write_text(json.dumps([{"id": key, "n": [1]} for key in keys]))
+
+
+def _parquet(path: Path, keys: Sequence[str]) -> None:
+    pq.write_table(pa.table({"id": pa.array(keys, pa.string())}), path, row_group_size=2)
+
+
+def _arrow(path: Path, keys: Sequence[str]) -> None:
+    table = pa.table({"id": pa.array(keys, pa.string())})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+
+
+def _archive(path: Path, keys: Sequence[str]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, key in enumerate(keys):
+            archive.writestr(f"{number}.jsonl", json.dumps({"id": key}))
+
+
+_WRITERS: dict[str, Callable[[Path, Sequence[str]], None]] = {
+    "csv": _csv,
+    "jsonl.gz": _json_lines,
+    "json": _document,
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "zip": _archive,
+}
+FILE_OFFERS = tuple(_WRITERS)
+
+
+def offered_files(ending: str, **words: Any) -> Callable[[Runtime], contextlib.AbstractContextManager[Offer]]:
+    """Five files of one format, each loaded by itself."""
+
+    @contextlib.contextmanager
+    def opened(runtime: Runtime) -> Iterator[Offer]:
+        keys = [f"k{number:02}" for number in range(23)]
+        for number in range(5):
+            _WRITERS[ending](runtime.folder / f"{number}.{ending}", keys[number * 5 : number * 5 + 5])
+        declared = {"primary_key": "id", "batch_rows": 1, **words}
+        with file_source(runtime.folder, f"*.{ending}", runtime=runtime, **declared) as source:
+            yield Offer(source, STREAM, keys)
+
+    return opened

@@ -10,10 +10,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from file_sources import FILE_OFFERS, offered_files
+import mariadb_server
 from rest_sources import rest
 from scripted_api import Asked, Reply, ScriptedApi, reply
 
 from bief.ports.runtime import Runtime
+from bief.sources.database.mysql import MysqlSource
 from bief.sources.database.sqlite import SqliteSource
 from bief.sources.python import PythonSource
 from bief.testing import CANARY, Offer
@@ -94,6 +97,26 @@ def _sqlite(definition: str, **stream: Any) -> Opening:
     return opened
 
 
+def _mysql(definition: str, **stream: Any) -> Opening:
+    @contextlib.contextmanager
+    def opened(runtime: Runtime) -> Iterator[Offer]:
+        with mariadb_server.fresh_database(mariadb_server.server_url()) as url:
+            mariadb_server.execute(
+                url,
+                f"CREATE TABLE offered {definition}",
+                f"INSERT INTO offered VALUES {', '.join(f'({number}, {number})' for number in _ALL)}",
+                f"CREATE OR REPLACE USER reader IDENTIFIED BY '{CANARY}'",
+                "GRANT SELECT ON *.* TO reader",
+            )
+            words = {
+                "url": url.replace("root", f"reader:{CANARY}"),
+                "streams": {"offered": {"primary_key": "id", "batch_rows": 5, **stream}},
+            }
+            yield Offer(MysqlSource("shop", MysqlSource.Options.model_validate(words), runtime), "offered", _ALL)
+
+    return opened
+
+
 OFFERS: dict[str, Opening] = {
     "rest, by page": _rest({"offered": {"path": "/list", "pagination": _PAGE}}, _ALL),
     "rest, by cursor": _rest({"offered": {"path": "/list", "pagination": _CURSOR}}, _ALL),
@@ -118,4 +141,10 @@ OFFERS: dict[str, Opening] = {
     "sqlite, with a key": _sqlite("(id INTEGER PRIMARY KEY, at INTEGER)"),
     "sqlite, without a key": _sqlite("(id INTEGER, at INTEGER)"),
     "sqlite, with a cursor": _sqlite("(id INTEGER PRIMARY KEY, at INTEGER)", cursor="at"),
+    **{f"files, {ending}": offered_files(ending) for ending in FILE_OFFERS},
+    "files, all of them each time": offered_files("csv", incremental=False),
+    "mysql, with a key": _mysql("(id INT PRIMARY KEY, at INT)"),
+    "mysql, without a key": _mysql("(id INT, at INT)"),
+    "mysql, with a key of text": _mysql("(id INT, at VARCHAR(9) CHARACTER SET latin1, PRIMARY KEY (id, at))"),
+    "mysql, with a cursor": _mysql("(id INT PRIMARY KEY, at INT UNSIGNED)", cursor="at"),
 }

@@ -51,6 +51,8 @@ class S3Server:
             region="us-east-1",
             allow_bucket_creation=True,
             allow_bucket_deletion=True,
+            # One request for a small object, instead of three.
+            allow_delayed_open=True,
         )
 
 

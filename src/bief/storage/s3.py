@@ -74,7 +74,7 @@ class S3Storage:
         return self._stored(info) if info.type == _S3.FileType.File else None
 
     def open(self, file: StoredFile) -> BinaryIO:
-        stream = self._asked(lambda: self._store.open_input_stream(file.key), file.name)
+        stream = self._asked(lambda: self._store.open_input_stream(file.key, compression=None), file.name)
         return cast("BinaryIO", io.BufferedReader(_Object(stream, file.name), _READ_BYTES))
 
     def local_path(self, file: StoredFile) -> Path | None:
@@ -135,14 +135,14 @@ class S3Storage:
             raise SourceRefused("The object is gone.", where=file.name)
         if current.size_bytes > max_bytes:
             raise SourceMisread(f"The file is larger than {max_bytes} bytes.", where=file.name)
-        with to.open("wb") as copy, self._store.open_input_stream(file.key) as stream:
+        with to.open("wb") as copy, self._store.open_input_stream(file.key, compression=None) as stream:
             tag = _tag(stream)
             while piece := stream.read(_READ_BYTES):
                 copy.write(piece)
                 if self._runtime.stop.is_set():
                     raise SourceUnavailable("The run was told to stop.", where=file.name)
             size = copy.tell()
-        with self._store.open_input_stream(file.key) as again:
+        with self._store.open_input_stream(file.key, compression=None) as again:
             same = _tag(again) == tag
         if not same or size != current.size_bytes:
             raise SourceUnavailable("The object was replaced while it was read.", where=file.name)

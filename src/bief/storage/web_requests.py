@@ -143,7 +143,7 @@ class WebRequests:
             return SourceUnavailable("The proxy cannot be reached.", where=where, do=do)
         if isinstance(error, urllib3.exceptions.LocationValueError | ValueError):
             return SourceRefused("This is not an address that can be asked.", where=where, do=_CHECK_PATH)
-        if isinstance(error, urllib3.exceptions.IncompleteRead):
+        if "IncompleteRead" in str(error):
             return SourceUnavailable("The file was cut short on its way.", where=where, do=LATER)
         return SourceUnavailable(f"The connection failed: {reason_of(error)}.", where=where, do=LATER)
 

@@ -8,7 +8,7 @@ once a value does not.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -65,6 +65,19 @@ class ArrowColumns:
             raw=lambda row: raw_row(rows, row), origin=lambda row: f"{name}, row {first_row + row + 1}"
         )
         return Chunk(rows, (), provenance, size_bytes)
+
+
+def first_rows(batches: Iterable[Any], rows: int) -> Any:
+    """The first rows of several batches as one."""
+    taken: list[Any] = []
+    count = 0
+    for batch in batches:
+        taken.append(batch)
+        count += batch.num_rows
+        if count >= rows:
+            break
+    table = arrow.Table.from_batches(taken).slice(0, rows).combine_chunks()
+    return next(iter(table.to_batches()), taken[0].slice(0, 0))
 
 
 def flattened(batch: Any, name: str) -> Iterator[tuple[str, Column]]:

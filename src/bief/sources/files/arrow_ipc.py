@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from bief.errors import SourceChanged, SourceMisread
-from bief.sources.files.arrow_columns import ArrowColumns
+from bief.sources.files.arrow_columns import ArrowColumns, first_rows
 from bief.sources.files.parquet import broken
 from bief.sources.files.reading import Chunk, Content
 
@@ -42,7 +42,7 @@ class ArrowReader:
                 rows += part.num_rows
 
     def sample(self, content: Content, rows: int) -> Chunk:
-        batch = next(_batches(content)).slice(0, rows)
+        batch = first_rows(_batches(content), rows)
         try:
             return self._columns.chunk(batch, content.name, 0, 0)
         except SourceChanged:

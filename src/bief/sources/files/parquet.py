@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from bief.errors import SourceChanged, SourceMisread
-from bief.sources.files.arrow_columns import ArrowColumns
+from bief.sources.files.arrow_columns import ArrowColumns, first_rows
 from bief.sources.files.reading import Chunk, Content
 
 _CHUNK_BYTES: Final = 16 << 20
@@ -40,13 +40,11 @@ class ParquetReader:
             rows += batch.num_rows
 
     def sample(self, content: Content, rows: int) -> Chunk:
-        for batch, _ in _batches(content, max(rows, 1)):
-            part = batch.slice(0, rows)
-            try:
-                return self._columns.chunk(part, content.name, 0, 0)
-            except SourceChanged:
-                return self._columns.chunk(part, content.name, 0, 0)
-        raise AssertionError("a file gives at least one batch")
+        part = first_rows((batch for batch, _ in _batches(content, max(rows, 1))), rows)
+        try:
+            return self._columns.chunk(part, content.name, 0, 0)
+        except SourceChanged:
+            return self._columns.chunk(part, content.name, 0, 0)
 
 
 def _batches(content: Content, most_rows: int) -> Iterator[tuple[Any, int]]:

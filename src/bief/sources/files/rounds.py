@@ -18,6 +18,7 @@ from bief.ports.runtime import Runtime
 from bief.sources.files.contents import Contents, OnDisk, Part
 from bief.sources.files.finding import Finder
 from bief.sources.files.formats import Format, packing_of
+from bief.sources.files.joining import joined
 from bief.sources.files.json_lines import no_rows
 from bief.sources.files.loaded import Entry, Loaded
 from bief.sources.files.options import FilesStream
@@ -202,9 +203,9 @@ class Round:
         held, self._held, self._held_rows, self._held_bytes = self._held, [], 0, 0
         if not held and complete:
             yield Batch(rows=no_rows(), position=self._position(complete=True))
-        for batch in held[:-1]:
-            yield batch
-        for batch in held[-1:]:
+        batches = joined(held)
+        yield from batches[:-1]
+        for batch in batches[-1:]:
             yield replace(batch, position=self._position(complete=complete))
 
     def _position(self, *, complete: bool) -> Position:
