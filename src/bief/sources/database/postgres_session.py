@@ -109,7 +109,11 @@ class PostgresSession:
             self._connection.adbc_connection.set_autocommit(False)
         self._ask(_ISOLATED)
         if self._snapshot is not None:
-            self._ask(f"SET TRANSACTION SNAPSHOT {_literal(self._snapshot)}")
+            try:
+                self._ask(f"SET TRANSACTION SNAPSHOT {_literal(self._snapshot)}")
+            except SourceRefused as error:
+                # The session that exported it is gone, and its snapshot with it.
+                raise SourceUnavailable(error.what, where=error.where) from None
 
     def measure(self, selection: Selection, cursor: Column) -> Measure:
         return Measure(*self._ask(measure(selection, cursor, WORDS))[0])
