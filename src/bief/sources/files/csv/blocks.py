@@ -57,39 +57,40 @@ class Blocks:
                 self._read()
             if not self._data:
                 return
-            end, is_regular = self._cut()
-            while not end and not self._is_final and len(self._data) <= self._sizes.max_record_bytes:
+            block = self._cut()
+            while not block and not self._is_final and len(self._data) <= self._sizes.max_record_bytes:
                 self._read()
-                end, is_regular = self._cut()
-            if end:
-                data, self._data = self._data[:end], self._data[end:]
-                block = Block(data, self._line, len(data), is_regular)
-                self._line += line_ends(data)
-            else:
-                block = self._skip_record()
-            yield block
+                block = self._cut()
+            yield block or self._skip_record()
 
     def _read(self) -> None:
         wanted = self._sizes.block_bytes - len(self._data)
         more = self._stream.read(wanted if wanted > 0 else self._sizes.block_bytes)
-        self._data, self._is_final = self._data + more if self._data else more, not more
+        self._data, self._is_final = self._data + more, not more
 
-    def _cut(self) -> tuple[int, bool]:
-        """Where the last whole record ends, 0 if none does; and whether the records up to there are regular."""
+    def _cut(self) -> Block | None:
+        """The whole records of what was read; None if there is not a single one."""
         data, dialect = self._data, self._dialect
         end = len(data) if self._is_final else _last_line_end(data, len(data))
         if not end and not (dialect.quote and dialect.quote in data):
-            return 0, True
-        if dialect.is_regular(data, end):
-            return end, True
+            return None
+        if end and dialect.is_regular(whole := data[:end]):
+            return self._block(whole, is_regular=True)
         if not self._is_final:
             end = _outside_quotes(data, end, dialect.quote)
-            if end and dialect.is_regular(data, end):
-                return end, True
+            if end and dialect.is_regular(whole := data[:end]):
+                return self._block(whole, is_regular=True)
         end = 0
         for record in scan(data, dialect, final=self._is_final):
             end = record.after
-        return len(data) if self._is_final else end, False
+        end = len(data) if self._is_final else end
+        return self._block(data[:end], is_regular=False) if end else None
+
+    def _block(self, data: bytes, *, is_regular: bool) -> Block:
+        block = Block(data, self._line, len(data), is_regular)
+        self._data = self._data[len(data) :]
+        self._line += line_ends(data)
+        return block
 
     def _skip_record(self) -> Block:
         """Read on to the end of a record without keeping it."""

@@ -8,9 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from operator import itemgetter
+from typing import Final
 
 from bief.batches.arrow import arrow, pc
+
+_FIRST: Final = itemgetter(0)
+_LAST: Final = itemgetter(-1)
+_LOOKED_AT: Final = 64 * 2**10
+_BYTES_PER_QUOTE: Final = 150
 
 
 @dataclass(frozen=True)
@@ -40,33 +46,49 @@ class Dialect:
             return re.compile(rb"[^%b\r\n]*+" % delimiter)
         return re.compile(rb"(?:[^%b\r\n%b]|%b.)*+" % (delimiter, escape, escape), re.DOTALL)
 
+    def is_regular(self, data: bytes) -> bool:
+        """Whether `data` is made of complete records, and no quote stands where RFC 4180 does not have one.
+
+        In regular data a line end outside quotes ends a record, and the reader of Arrow understands it as we do.
+        """
+        if self.escape and self.escape in data:
+            return False
+        if self.comment and self._has_comment(data):
+            return False
+        if not self.quote or self.quote not in data:
+            return True
+        # The time of the one way goes with the number of quotes, that of the other with the number of bytes.
+        are_dense = data.count(self.quote, 0, _LOOKED_AT) * _BYTES_PER_QUOTE > min(len(data), _LOOKED_AT)
+        return self._matches(data) if are_dense else self._has_regular_pieces(data)
+
+    def _has_regular_pieces(self, data: bytes) -> bool:
+        """Quotes open and close by turns: what stands between a closing and an opening one must begin and end with a
+        delimiter or a line end. If nothing stands between them, they are two that stand for one."""
+        pieces = data.split(self.quote)
+        first, last = pieces[0], pieces[-1]
+        between = list(filter(None, pieces[2:-1:2]))
+        ends = set(self.delimiter + b"\r\n")
+        return (
+            len(pieces) % 2 == 1
+            and (not first or first[-1] in ends)
+            and (not last or last[0] in ends)
+            and ends.issuperset(map(_FIRST, between))
+            and ends.issuperset(map(_LAST, between))
+        )
+
+    def _matches(self, data: bytes) -> bool:
+        """The same by RE2, which reads 600 MB/s."""
+        offsets = (0).to_bytes(8, "little") + len(data).to_bytes(8, "little")
+        buffers = [None, arrow.py_buffer(offsets), arrow.py_buffer(data)]
+        as_one_value = arrow.Array.from_buffers(arrow.large_binary(), 1, buffers)
+        return bool(pc.match_substring_regex(as_one_value, self._regular)[0].as_py())
+
     @cached_property
     def _regular(self) -> str:
-        """The whole of a text in which each quote stands where RFC 4180 has it (RE2 reads it at 600 MB/s)."""
         quote, ends = re.escape(self.quote.decode()), re.escape(self.delimiter.decode()) + r"\r\n"
         quoted = f"{quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*{quote}"
         outside = f"(?:[^{quote}]*[{ends}])?"
         return rf"\A{outside}(?:{quoted}[{ends}]{outside})*(?:{quoted}|[^{quote}]*)\z"
 
-    def is_regular(self, data: bytes, end: int) -> bool:
-        """Whether `data[:end]` is made of complete records, and no quote stands where it should not.
-
-        In regular data a line end outside quotes ends a record, and the reader of Arrow understands it as we do.
-        """
-        if self.escape and data.find(self.escape, 0, end) >= 0:
-            return False
-        if self.comment and self._has_comment(data):
-            return False
-        if not self.quote or data.find(self.quote, 0, end) < 0:
-            return True
-        return bool(pc.match_substring_regex(_as_one_value(data, end), self._regular)[0].as_py())
-
     def _has_comment(self, data: bytes) -> bool:
         return data.startswith(self.comment) or b"\n" + self.comment in data or b"\r" + self.comment in data
-
-
-def _as_one_value(data: bytes, end: int) -> Any:
-    """`data[:end]` as a binary array of one value, without a copy."""
-    offsets = (0).to_bytes(8, "little") + end.to_bytes(8, "little")
-    buffers = [None, arrow.py_buffer(offsets), arrow.py_buffer(data)]
-    return arrow.Array.from_buffers(arrow.large_binary(), 1, buffers)

@@ -47,12 +47,16 @@ def test_records_are_those_of_python_wherever_python_finds_no_fault(text):
         assert records(text) == expected
 
 
-@given(ODD_TEXTS)
-def test_regular_data_has_no_fault_and_needs_no_rewriting(text):
-    data = text.encode()
-    is_regular = COMMA.is_regular(data, len(data))
+@given(ODD_TEXTS, st.booleans())
+@example(',a"b"\n', True)
+@example('"a"b,\n', True)
+def test_regular_data_has_no_fault_and_needs_no_rewriting(text, are_sparse):
+    data = text.encode() + b",x\n" * 100 * are_sparse
+    is_regular = COMMA.is_regular(data)
 
     assert is_regular == all(not record.fault and record.is_plain for record in scan(data, COMMA))
+    if b'"' in data:
+        assert COMMA._matches(data) == COMMA._has_regular_pieces(data) == is_regular
 
 
 @given(ODD_TEXTS, ODD_TEXTS)
