@@ -1,4 +1,4 @@
-"""What the guard costs on rows that are all good: shape, contract and key, in batches. Asserts nothing.
+"""What the guard costs on rows that are all good: shape, contract, key and checks, in batches. Asserts nothing.
 
 Run it as `python bench/guard.py [rows] [rows in a batch]`.
 """
@@ -13,13 +13,25 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from bief.batches.batch import ROW_NUMBER
+from bief.batches.batch import ROW_NUMBER, Provenance
 from bief.batches.keys import last_per_key
 from bief.batches.schema import DATE, INTEGER, TEXT, TIMESTAMP
 from bief.batches.shaping import Shape, shape
+from bief.config.checks import CheckOptions
+from bief.guard.checks import Checks, checks_of
 from bief.guard.contract import fit
+from bief.guard.references import Own
 
 MONEY = pa.decimal128(18, 2)
+CHECKS = (
+    {"not_null": ["id", "email", "amount"]},
+    {"accepted_values": {"column": "status", "values": ["new", "paid"]}},
+    {"range": {"column": "amount", "min": 0, "max": 1000}},
+    {"range": {"column": "day", "min": "2024-01-01"}},
+    {"regex": {"column": "email", "pattern": "^[^@]+@[^@]+$"}},
+    {"unique": ["email"]},
+    {"expression": "amount >= 0 OR status = 'new'"},
+)
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -50,6 +62,10 @@ def main() -> None:
     batches = [made for _ in range(count // size)]
     known = made.drop_columns([ROW_NUMBER]).schema
     seconds: dict[str, float] = defaultdict(float)
+    checks = {
+        next(iter(check)): Checks(checks_of([CheckOptions.model_validate(check)]), Own("orders", ("id",)))
+        for check in CHECKS
+    }
     for each in batches:
         began = time.perf_counter()
         shaped = shape(each, Shape())
@@ -62,6 +78,14 @@ def main() -> None:
         seconds["last_per_key, one text"] += (after_text := time.perf_counter()) - after_key
         last_per_key(fitted.rows, ["id", "email"])
         seconds["last_per_key, two columns"] += time.perf_counter() - after_text
+        for kind, check in checks.items():
+            began = time.perf_counter()
+            check.begin(Provenance())
+            rows, bad = check.each_row(fitted.numbered, {}, None)
+            rows, twice = check.among_rows(rows, {}, None)
+            seconds[kind] += time.perf_counter() - began
+            if bad or twice:
+                raise SystemExit(f"{kind}: these rows are meant to be good")
     print(f"{count} rows of {made.num_columns - 1} columns in batches of {size}")
     for what, taken in seconds.items():
         print(f"{what:28} {taken:7.3f} s")

@@ -52,7 +52,7 @@ def first_of_each(rows: pa.Table, names: Sequence[str]) -> Column:
 
 def _with_positions(rows: pa.Table, names: Sequence[str]) -> pa.Table:
     columns = {name: plain(rows.column(name)) for name in names}
-    table: pa.Table = arrow.table({**columns, _POSITION: arrow.array(range(rows.num_rows), pa.int64())})
+    table: pa.Table = arrow.table({**columns, _POSITION: arrow.arange(0, rows.num_rows)})
     return table
 
 

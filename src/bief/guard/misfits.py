@@ -89,4 +89,4 @@ def shown(text: str) -> str:
 
 
 def _counted(rows: int) -> Column:
-    return arrow.chunked_array([arrow.array(range(rows), arrow.int64())])
+    return arrow.chunked_array([arrow.arange(0, rows)])

@@ -81,7 +81,7 @@ def repeated(names: Sequence[str], rows: pa.Table, loader: Loader | None, own: O
     if own.identity and set(own.identity) <= set(names):
         return nothing
     columns = {name: plain(rows.column(name)) for name in (*names, *own.identity)}
-    numbered = arrow.table({**columns, _PLACE: arrow.array(range(rows.num_rows), arrow.int64())})
+    numbered = arrow.table({**columns, _PLACE: arrow.arange(0, rows.num_rows)})
     full = numbered.drop_null() if any(numbered.column(name).null_count for name in names) else numbered
     holders = _holders(names, full, loader, own)
     shared = _shared(names, full, holders, own)
