@@ -19,7 +19,7 @@ class Spool:
         self._path = path
         self._starts = [0]
         self._file = pa.OSFile(str(path), "wb")
-        self._writer: Any = pa.ipc.new_file(self._file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        self._writer: Any = pa.ipc.new_file(self._file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False))
 
     @property
     def rows(self) -> int:
