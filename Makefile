@@ -47,4 +47,4 @@ lock:  ## write requirements/ again after a change in pyproject.toml
 	@scripts/lock.sh
 
 clean:  ## remove all that can be made again
-	rm -rf $(VENV) .tools .servers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .tools .servers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist .cache
