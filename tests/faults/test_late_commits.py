@@ -34,8 +34,8 @@ sources:
     type: postgres
     url: ${SHOP_URL}
     streams:
-      merged: {table: orders, primary_key: id, cursor: updated_at, batch_rows: 500, margin_seconds: 0}
-      appended: {table: orders, primary_key: id, cursor: updated_at, batch_rows: 500, margin_seconds: 0}
+      merged: {table: orders, primary_key: id, cursor: updated_at, batch_rows: 500, margin_seconds: 0.2}
+      appended: {table: orders, primary_key: id, cursor: updated_at, batch_rows: 500, margin_seconds: 0.2}
 destinations:
   warehouse: DESTINATION
 pipelines:

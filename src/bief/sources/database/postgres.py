@@ -67,10 +67,9 @@ class PostgresSource(DatabaseSource[PostgresOptions]):
         return covered
 
     def _caveats(self, stream: DatabaseStream) -> tuple[str, ...]:
-        found: list[str] = []
-        if stream.cursor is not None:
-            found.append(
-                f"a row committed late can be missed where the transactions of others cannot be seen, or where "
-                f"`{stream.cursor}` is no time"
-            )
-        return tuple(found)
+        if stream.cursor is None:
+            return ()
+        return (
+            "a row committed late can be missed where the user may not see the transactions of others, or where "
+            f"`{stream.cursor}` is no time",
+        )

@@ -69,7 +69,7 @@ class DatabaseSource(Generic[OptionsT]):
             cursor=None if stream.cursor is None else _table_name(shape, stream.cursor),
             incremental=stream.cursor is not None,
             shape=pushed(shape),
-            caveats=self._caveats(stream),
+            caveats=(*_cut_off(stream), *self._caveats(stream)),
         )
 
     @abstractmethod
@@ -82,7 +82,14 @@ class DatabaseSource(Generic[OptionsT]):
 
     @abstractmethod
     def _caveats(self, stream: DatabaseStream) -> tuple[str, ...]:
-        """See `ports.source.Stream.caveats`."""
+        """What the kind adds to `ports.source.Stream.caveats`."""
+
+
+def _cut_off(stream: DatabaseStream) -> tuple[str, ...]:
+    """With a cursor, what changed meanwhile comes again in the next round; a query is read whole or not at all."""
+    if stream.cursor is not None or stream.query is not None:
+        return ()
+    return ("a read that is cut off goes on in a newer snapshot, and what it had read before stays as it was",)
 
 
 def _table_name(shape: Shape, column: str) -> str:
