@@ -69,7 +69,8 @@ class PostgresSource(DatabaseSource[PostgresOptions]):
     def _caveats(self, stream: DatabaseStream) -> tuple[str, ...]:
         if stream.cursor is None:
             return ()
-        return (
+        reason = (
             "a row committed late can be missed where the user may not see the transactions of others, or where "
-            f"`{stream.cursor}` is no time",
+            f"`{stream.cursor}` is no time"
         )
+        return (reason,)
