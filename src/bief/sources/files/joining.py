@@ -33,7 +33,7 @@ def _alike(one: Batch, other: Batch) -> bool:
 
 def _one(batches: Sequence[Batch]) -> Batch:
     # A row's number counts the records of its own batch, also those that were rejected: the last one may be high.
-    sizes = [1 + max(batch.read, pc.max(batch.rows.column(ROW_NUMBER)).as_py() or 0) for batch in batches]
+    sizes = [max(batch.read, 1 + (pc.max(batch.rows.column(ROW_NUMBER)).as_py() or 0)) for batch in batches]
     starts = [0, *accumulate(sizes)][:-1]
     numbered = [_renumbered(batch.rows, start) for batch, start in zip(batches, starts, strict=True)]
 
