@@ -15,7 +15,9 @@ from bief.base.clock import SystemClock
 from bief.base.events import Events
 from bief.base.secrets import Redactor
 from bief.batches.batch import ROW_NUMBER, Batch, Position, Provenance
+from bief.config.checks import CheckOptions, Contract
 from bief.guard.budget import Budget
+from bief.guard.checks import checks_of
 from bief.ports.source import Stream
 from bief.run.plan import Pipeline, StreamLoad
 from bief.run.receipt import Receipt
@@ -76,11 +78,20 @@ class Bench:
     folder: Path
     modes: Mapping[str, str] = field(default_factory=dict)
     max_rejected: str = "100%"
+    contract: Contract = "evolve"
+    checks: Sequence[Mapping[str, Any]] = ()
     stop: threading.Event = field(default_factory=threading.Event)
 
     def pipeline(self) -> Pipeline:
         loads = tuple(
-            StreamLoad(stream, stream.name, self.modes.get(stream.name, "merge"), Budget.parse(self.max_rejected))
+            StreamLoad(
+                stream,
+                stream.name,
+                self.modes.get(stream.name, "merge"),
+                Budget.parse(self.max_rejected),
+                contract=self.contract,
+                checks=checks_of([CheckOptions.model_validate(each) for each in self.checks]),
+            )
             for stream in self.source.declared
         )
         return Pipeline("shop", "tables", self.source, "warehouse", self.destination, loads)

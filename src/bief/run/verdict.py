@@ -39,8 +39,9 @@ class Verdict:
     rows were older versions). `missing`, `extra`, `changed`: rows that only the source has, that only the table has,
     that differ. `newer`: how many of those have a cursor later than any in the table. `later`: rows left out by
     `--until`. `not_compared`: rows of the table that the source need not have any more (mode append). `rejected`: rows
-    that the guard rejects now; `unaccounted`: those of them that are not in the quarantine. `refused`: rows that the
-    database refused when they were loaded, and that are in the quarantine. `new_columns`: columns with values that the
+    that the guard rejects now; `unaccounted`: those of them that are not in the quarantine. `refused`: rows that were
+    set aside in the middle of their load (by the database, or by a check that looks at other rows), and that are in the
+    quarantine. `new_columns`: columns with values that the
     table does not have.
     """
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, cast
@@ -27,6 +27,7 @@ from bief.batches.casting import cast_column
 from bief.batches.schema import name_of
 from bief.engines.comparing import Comparison, Plan, Side
 from bief.errors import Problem, ProjectError, SourceChanged
+from bief.guard.checks import Check
 from bief.ports.destination import AddColumn, Destination, Load, Loader
 from bief.ports.source import Source
 from bief.run.guarding import Guarding
@@ -110,10 +111,14 @@ class _Stream:
         self._step = step
         self._schema = schema
         self._how = how
-        self._guarding = Guarding(step, pipeline.source_name, _untold)
+        self._source_name = pipeline.source_name
 
     def verdict(self) -> Verdict | None:
         """The verdict; None if the work was stopped."""
+        with closing(Guarding(_alone(self._step), self._source_name, _untold)) as self._guarding:
+            return self._settled()
+
+    def _settled(self) -> Verdict | None:
         for _ in range(_MOST_STARTS - 1):
             try:
                 return self._compared()
@@ -212,20 +217,33 @@ class _Stream:
         return Plan(schema, key, cursor, until, scope="contained" if step.mode == "append" else "equal")
 
 
+def _alone(step: PlannedStep) -> PlannedStep:
+    """The step as far as a row can be judged by itself, and without failing as a whole."""
+    checks = tuple(check for check in step.checks if _by_itself(check))
+    return replace(step, checks=checks, contract="divert" if step.contract == "freeze" else step.contract)
+
+
+def _by_itself(check: Check) -> bool:
+    rule = check.rule
+    return check.severity == "reject" and not (rule.is_of_table or rule.unique or rule.relationship)
+
+
 def _quarantined(destination: Destination, pipeline: str, step: PlannedStep) -> Quarantined:
-    """What the quarantine holds of the stream."""
+    """What the quarantine holds of the stream. Rows that only the load could judge are told apart: the database refused
+    them, or they broke a check that looks at other rows."""
+    by_load = {_REFUSED, *(check.name for check in step.checks if not _by_itself(check))}
     held = Quarantined()
     if destination.columns(_QUARANTINE) is None:
         return held
     for rows in destination.scan(_QUARANTINE, ("pipeline", "stream", "rule", "raw")):
         mine = pc.and_(pc.equal(rows.column("pipeline"), pipeline), pc.equal(rows.column("stream"), step.stream.name))
         for row in rows.filter(mine).select(["rule", "raw"]).to_pylist():
-            held.hold(row["raw"], refused=row["rule"] == _REFUSED)
+            held.hold(row["raw"], refused=row["rule"] in by_load)
     return held
 
 
 def _without_refused(load: Load, quarantined: Quarantined) -> pa.Table:
-    """The rows without those that the database refused when they were loaded: the quarantine has them."""
+    """The rows without those that were set aside in the middle of their load: the quarantine has them."""
     if not quarantined.has_refused:
         return load.rows
     kept = []

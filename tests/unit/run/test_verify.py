@@ -86,6 +86,25 @@ def test_rows_that_the_database_refused_are_looked_for_in_the_quarantine(bench):
     assert verdict(bench).missing == 1
 
 
+def test_rows_that_break_a_check_among_rows_are_looked_for_in_the_quarantine(bench):
+    bench.checks = [{"unique": ["label"]}, {"range": {"column": "version", "max": 2}}]
+    bench.source.tables["orders"] = pa.table({"id": [1, 2, 3], "label": ["a", "a", "c"], "version": [1, 2, 3]})
+    bench.run()
+    found = verdict(bench)
+    assert (found.equal, found.rejected, found.refused, found.destination_rows) == (True, 1, 1, 1)
+    by_hand(bench, "DELETE FROM _bief_quarantine")
+    found = verdict(bench)
+    assert (found.equal, found.unaccounted, found.missing) == (False, 1, 1)
+
+
+def test_a_frozen_table_is_compared_row_by_row_and_fails_nothing(bench):
+    bench.run()
+    bench.contract = "freeze"
+    bench.source.tables["orders"] = ROWS.set_column(2, "version", pa.array(["1", "two", "3"], TEXT))
+    found = verdict(bench)
+    assert (found.equal, found.unaccounted, found.extra, found.changed) == (False, 1, 1, 0)
+
+
 def test_a_column_that_the_table_lacks_is_a_difference(bench):
     bench.run()
     bench.source.tables["orders"] = ROWS.append_column("extra", pa.array(["x", None, None], TEXT))

@@ -132,7 +132,7 @@ def _remarks(verdict: Verdict) -> Iterator[str]:
     if verdict.unaccounted:
         yield f"{verdict.unaccounted} rejected rows are not in the quarantine"
     if verdict.refused:
-        yield f"{verdict.refused} rows were refused by the database and are in the quarantine"
+        yield f"{verdict.refused} rows were set aside while they were loaded, and are in the quarantine"
     if verdict.newer:
         yield f"{verdict.newer} of the rows that differ are newer than any row of the table: not loaded yet, or lost"
     if verdict.later:
