@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from file_sources import FILE_OFFERS, offered_files
 import mariadb_server
+from file_sources import FILE_OFFERS, offered_files
 from rest_sources import rest
 from scripted_api import Asked, Reply, ScriptedApi, reply
 

@@ -20,6 +20,7 @@ SOURCES: Final = {
     "rest": "bief.sources.rest:RestSource",
     "postgres": "bief.sources.database.postgres:PostgresSource",
     "sqlite": "bief.sources.database.sqlite:SqliteSource",
+    "mysql": "bief.sources.database.mysql:MysqlSource",
     "files": "bief.sources.files:FilesSource",
     "python": "bief.sources.python:PythonSource",
 }
