@@ -247,6 +247,11 @@ def test_case_19_they_stay_two_things_beside_a_row_that_is_rejected():
     assert lists('id,name\n1,\n2,""\n3,"x",\n4,5" tall\n')["name"] == [None, "", '5" tall']
 
 
+def test_case_19_they_stay_two_things_in_a_record_that_is_written_again():
+    found = lists('id,name,a,b\n1,5" tall,,""\n2,x,y,z\n')
+    assert (found["name"], found["a"], found["b"]) == (['5" tall', "x"], [None, "y"], ["", "z"])
+
+
 def test_case_19_a_column_without_values_is_read_from_a_file_of_one_column():
     assert lists('name\n\n""\nx\n\n') == {"name": [None, "", "x", None]}
 
@@ -386,6 +391,13 @@ def test_text_after_a_closing_quote_far_away_fails_the_file():
 def test_escapes_and_comments_are_read_where_they_are_declared():
     data = '# made by hand\nid,name\n1,a\\,b\n# not, me, "too\n2,"c\\"d"\n'
     assert lists(data, escape="\\", comment="#") == {"id": [1, 2], "name": ["a,b", 'c"d']}
+
+
+@pytest.mark.parametrize("block_bytes", [5, 4096])
+def test_comments_alone_are_no_rows_and_count_as_lines(block_bytes):
+    rows, (row,) = read("id,name\n#1,x\n2,b\n# it's, 5\" long\n3\n", comment="#", block_bytes=block_bytes)
+    assert rows.to_pydict() == {"id": [2], "name": ["b"]}
+    assert row.origin == "orders.csv, line 5"
 
 
 def test_declared_json_is_json_and_what_is_none_is_rejected():

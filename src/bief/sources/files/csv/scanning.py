@@ -151,9 +151,9 @@ def _marked_record(
             closed = line + line_ends(data[start : span.end])
             fault = f"on line {closed} there is text after a closing quote"
         is_plain = is_plain and not _needs_rewriting(data, span, dialect)
-    stop, after = lines.end_from(end)
-    # The record ends at this line end, unless the data ends before it came.
-    if after < 0 or stop != end:
+    # The last field ends where its line does, unless the data ends before that.
+    _, after = lines.end_from(end)
+    if after < 0:
         return None
     return Record(start, end, after, line, width, is_plain, fault)
 

@@ -50,6 +50,8 @@ def test_records_are_those_of_python_wherever_python_finds_no_fault(text):
 @given(ODD_TEXTS, st.booleans())
 @example(',a"b"\n', True)
 @example('"a"b,\n', True)
+@example('"a",b"c"\n', True)
+@example('"a"b,"c"\n', True)
 def test_regular_data_has_no_fault_and_needs_no_rewriting(text, are_sparse):
     data = text.encode() + b",x\n" * 100 * are_sparse
     is_regular = COMMA.is_regular(data)
