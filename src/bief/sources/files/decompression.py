@@ -95,18 +95,17 @@ def _next_member(rest: bytes, stored: BinaryIO, name: str) -> bytes:
 
 def unzstd(stored: BinaryIO, name: str) -> Iterator[bytes]:
     """The content of a zstd file, all its frames."""
+    if not stored.read(1):
+        raise cut_off("zstd", name)
+    stored.seek(0)
     try:
         with arrow.CompressedInputStream(arrow.PythonFile(stored, "r"), "zstd") as stream:
-            is_empty = True
             while piece := stream.read(_STEP_BYTES):
-                is_empty = False
                 yield piece
     except OSError as error:
         if "Truncated" in str(error):
             raise cut_off("zstd", name) from None
         raise damaged("zstd", name, str(error).partition("failed: ")[2] or str(error)) from None
-    if is_empty and not stored.seek(0, io.SEEK_END):
-        raise cut_off("zstd", name)
 
 
 def damaged(kind: str, name: str, detail: str) -> SourceMisread:

@@ -18,7 +18,7 @@ from bief.sources.files.json_options import JsonOptions
 from bief.storage.globs import is_plain, problem_of
 
 _WEB: Final = re.compile(r"https?://[^\s/@?#]+(/[^\s?#]*)?", re.IGNORECASE)
-_S3: Final = re.compile(r"s3://[^\s/@?#]+(/[^\s?#]*)?")
+_S3: Final = re.compile(r"s3://[^\s/@?#]+(/[^?#]*)?")
 _ENDPOINT: Final = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", re.IGNORECASE)
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _COLUMN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
 from bief.ports.runtime import Runtime
 from bief.sources.files.options import FilesOptions
 from bief.storage.local import LocalStorage
@@ -18,7 +16,7 @@ def storage_of(options: FilesOptions, runtime: Runtime) -> Storage:
     scheme = options.path.partition("://")[0].lower() if "://" in options.path else ""
     if scheme == "s3":
         access = S3Access(
-            folder=unquote(options.path.removeprefix("s3://")),
+            folder=options.path.removeprefix("s3://"),
             endpoint=options.endpoint,
             region=options.region,
             access_key=options.access_key,
