@@ -373,6 +373,23 @@ def test_97_another_server_encoding_is_converted(postgres_url):
         execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def test_97_text_of_no_encoding_is_refused_and_can_be_read_as_bytes(postgres_url):
+    database = postgres_url.split("/")[3].split("?")[0]
+    name = f"{database}_ascii"
+    execute(postgres_url, f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    try:
+        plain = postgres_url.replace(database, name)
+        execute(plain, "CREATE TABLE t (id int, v text)", "INSERT INTO t VALUES (1, 'été')")
+        assert table_of(plain)[0].column("v").to_pylist() == ["été"]
+        execute(plain, r"INSERT INTO t VALUES (2, E'\xe9')")
+        with pytest.raises(SourceRefused, match=r"invalid byte sequence.*encode\("):
+            table_of(plain)
+        rows, _ = table_of(plain, query="SELECT id, encode(v::bytea, 'hex') AS v FROM t WHERE id = 2")
+        assert rows.column("v").to_pylist() == ["e9"]
+    finally:
+        execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def test_the_size_is_told(postgres_url):
     execute(
         postgres_url, "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 100)", "ANALYZE t"
@@ -382,3 +399,12 @@ def test_the_size_is_told(postgres_url):
 
     assert [event.rows for event in events if isinstance(event, StreamSized)] == [100]
     assert not [event for event in events if isinstance(event, SourceWarned)]
+
+
+def test_a_query_that_takes_too_long_is_ended_and_told(postgres_url):
+    execute(
+        postgres_url, "CREATE VIEW t AS SELECT n, pg_sleep(0.01) IS NULL AS slept FROM generate_series(1, 1000) AS n"
+    )
+    impatient = source_of(postgres_url, {"t": {}}, statement_timeout_seconds=0.3, max_attempts=1)
+    with pytest.raises(SourceUnavailable, match=r"statement timeout.*Raise `statement_timeout_seconds`"):
+        list(impatient.read("t", None))

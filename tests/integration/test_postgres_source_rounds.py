@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,7 @@ from bief.base.events import SourceWarned, StreamSized
 from bief.batches.batch import Position
 from bief.errors import SourceChanged, SourceMisread
 from bief.ports.runtime import Runtime
-from bief.sources.database import postgres_session
+from bief.sources.database import postgres_session, postgres_watermark
 from bief.sources.database.postgres import PostgresOptions, PostgresSource
 from bief.sources.database.postgres_watermark import _in_type
 
@@ -210,15 +211,52 @@ def test_where_the_clock_goes_back_the_low_bound_goes_back_first(postgres_url, m
     session.close()
 
 
-def test_a_cursor_that_is_a_number_goes_back_by_numbers(url):
-    follower = Follower(url, cursor="id", lookback_numbers=2)
+def test_a_cursor_that_is_a_number_waits_for_open_transactions(url, monkeypatch):
+    monkeypatch.setattr(postgres_watermark, "_TRIES", 2)
+    follower = Follower(url, cursor="id", lookback_numbers=1)
+    with transaction(url) as early:
+        write(early, 1, 2)
+    follower.round()
+    assert follower.position.value["low"] == "2"
     with transaction(url) as late:
-        write(late, 4)
+        write(late, 3)
         with transaction(url) as early:
-            write(early, 1, 2, 3, 5)
-        assert follower.round() == [1, 2, 3, 5]
-        assert follower.position.value["low"] == "5"
-    assert follower.round() == [3, 4, 5]
+            write(early, 4, 5, 6)
+        assert follower.round() == [1, 2, 4, 5, 6]
+        assert follower.position.value["low"] == "2"
+        assert any("stays open" in each for each in follower.warnings())
+    assert follower.round() == [1, 2, 3, 4, 5, 6]
+    assert follower.position.value["low"] == "6"
+    assert follower.round() == [5, 6]
+
+
+def test_a_short_transaction_is_waited_for(url):
+    follower = Follower(url, cursor="id", lookback_numbers=0)
+    with transaction(url) as late, transaction(url) as early:
+        write(late, 1)
+        write(early, 2)
+        early.commit()
+        threading.Timer(0.5, late.commit).start()
+        assert follower.round() == [1, 2]
+    assert follower.position.value["low"] == "2"
+    assert follower.warnings() == []
+
+
+def test_a_number_goes_back_where_nobody_can_say_what_is_open(url):
+    database = url.split("/")[3].split("?")[0]
+    user = f"reader_{database}"
+    execute(url, f"CREATE ROLE {user} LOGIN", f"GRANT SELECT ON orders TO {user}")
+    try:
+        follower = Follower(url.replace("postgres:@", f"{user}:@"), cursor="id", lookback_numbers=2)
+        with transaction(url) as late:
+            write(late, 4)
+            with transaction(url) as early:
+                write(early, 1, 2, 3, 5)
+            assert follower.round() == [1, 2, 3, 5]
+        assert follower.round() == [3, 4, 5]
+        assert any("2 numbers late" in each for each in follower.warnings())
+    finally:
+        execute(url, f"DROP OWNED BY {user}", f"DROP ROLE {user}")
 
 
 def test_a_cursor_that_is_a_text_begins_at_the_last_one(url):

@@ -80,7 +80,8 @@ def _table(ask: Ask, schema: str, table: str) -> Relation:
         sql=f"{quoted(schema)}.{quoted(table)}",
         columns=_columns(ask(_COLUMNS.format(given=_OF_TABLE.format(oid=int(oid))))),
         key=key,
-        rows=int(rows) if rows >= 0 and kind in {"r", "p", "m"} else None,
+        # Before version 14, a table that was never looked at has 0.
+        rows=int(rows) if rows > 0 and kind in {"r", "p", "m"} else None,
     )
 
 

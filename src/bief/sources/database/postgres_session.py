@@ -51,8 +51,15 @@ _GONE: Final = ("42703", "42P01")
 _ADVICE: Final = {
     "42501": "GRANT SELECT on the table, and USAGE on its schema, to the user of this source.",
     "57014": "Raise `statement_timeout_seconds` of this source, if the query needs that long.",
+    "22021": "The database does not say how its texts are encoded (SQL_ASCII), and this one is not in UTF-8: leave the "
+    "column out, or read it as encode(name::bytea, 'hex') in a `query`.",
     "55P03": "Somebody holds a lock on the table.",
 }
+_CODE_OF: Final = (
+    ("conflict with recovery", "40001"),
+    ("statement timeout", "57014"),
+    ("invalid byte sequence", "22021"),
+)
 # The driver counts days and microseconds from 1970 and lets infinity overflow: what is below the year 4713 BC is none.
 _LOWEST_DAY: Final = -2_440_589
 _LOWEST_MICROSECOND: Final = _LOWEST_DAY * 86_400_000_000
@@ -83,23 +90,27 @@ class PostgresSession:
         self._schema = schema
         self._snapshot = snapshot
         self._cursor: Cursor | None = None
+        self._relation: Relation | None = None
         try:
             self._connection = server.connect()
         except DestinationError as error:
             raise _as_source(error) from None
-        for name, value in _SETTINGS.items():
-            self._ask("SELECT set_config($1, $2, false)", name, value)
-        for name, seconds in (
-            ("statement_timeout", server.statement_timeout_seconds),
-            ("lock_timeout", server.lock_timeout_seconds),
-        ):
-            self._ask("SELECT set_config($1, $2, false)", name, str(round(seconds * 1000)))
+        settings = {
+            **_SETTINGS,
+            "statement_timeout": str(round(server.statement_timeout_seconds * 1000)),
+            "lock_timeout": str(round(server.lock_timeout_seconds * 1000)),
+        }
+        asked = ", ".join(f"set_config({_literal(name)}, {_literal(value)}, false)" for name, value in settings.items())
+        self._ask(f"SELECT {asked}")
 
     def describe(self, stream: str, options: DatabaseStream) -> Relation:
-        return relation_of(self._ask, self._names_of, stream, options, self._schema)
+        self._relation = relation_of(self._ask, self._names_of, stream, options, self._schema)
+        return self._relation
 
     def watermark(self, cursor: Column, options: DatabaseStream) -> Watermark:
-        return postgres_watermark.watermark(self._ask, cursor, options)
+        if self._relation is None:
+            raise ValueError("a watermark is asked after `describe`")
+        return postgres_watermark.watermark(self._ask, self._relation, cursor, options)
 
     def lookback(self, cursor: Column, options: DatabaseStream) -> str:
         return postgres_watermark.lookback(cursor, options)
@@ -194,6 +205,8 @@ class PostgresSession:
             yield
         except DRIVER_ERRORS as error:
             sqlstate, message = self._server.read_error(error)
+            # In the middle of a result the driver gives the words of the server without its code.
+            sqlstate = sqlstate or next((code for words, code in _CODE_OF if words in message), None)
             raise _as_source(translated(sqlstate, message, where=self._server.name), sqlstate) from None
 
 

@@ -73,7 +73,7 @@ class Reading:
             self._warn(warning)
         if mark.unchanged:
             return replace(progress, next_low=progress.low, loose=progress.low_loose)
-        return replace(progress, next_low=mark.text, loose=not mark.known)
+        return replace(progress, next_low=mark.text, loose=mark.loose or not mark.known)
 
     def _selection(self, relation: Relation, progress: Progress, session: Session) -> Selection:
         for name in self.options.primary_key:
@@ -96,7 +96,8 @@ class Reading:
     def _measured(self, progress: Progress, selection: Selection, session: Session) -> Progress:
         """Tell how many rows there will be; find the greatest cursor, if that is where the next round begins."""
         rows = selection.relation.rows
-        if self.options.cursor is not None and (selection.bound is not None or progress.loose):
+        unknown = progress.loose and progress.next_low is None
+        if self.options.cursor is not None and (selection.bound is not None or unknown):
             measure = session.measure(selection, _column(selection.relation, self.options.cursor))
             rows = measure.rows
             if measure.without_cursor and selection.bound is not None:
@@ -104,9 +105,9 @@ class Reading:
                     f"{measure.without_cursor} rows have no `{self.options.cursor}`: only a full read sees changes of "
                     "theirs."
                 )
-            if progress.loose and measure.greatest is None:
+            if unknown and measure.greatest is None:
                 progress = replace(progress, next_low=progress.low, loose=progress.low_loose)
-            elif progress.loose:
+            elif unknown:
                 progress = replace(progress, next_low=measure.greatest)
         if rows is not None:
             self.runtime.emit(StreamSized(stream=self.stream, rows=rows))

@@ -24,6 +24,7 @@ class Watermark:
     text: str | None = None
     known: bool = True
     unchanged: bool = False
+    loose: bool = False
     warnings: tuple[str, ...] = ()
 
 
