@@ -48,10 +48,12 @@ class StreamStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSized(Event):
-    """The source said how many rows this stream has in all."""
+    """How much this read of a stream will bring, as far as the source knows: rows, or the bytes of its files; 0 where
+    it does not."""
 
     stream: str
-    rows: int
+    rows: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,14 +48,29 @@ class _Line:
     loaded: int = 0
     rejected: int = 0
     pages: int = 0
-    total: int | None = None
+    bytes: int = 0
+    total: int = 0
+    total_bytes: int = 0
     started: float | None = None
     finished: float | None = None
     waits_until: float = 0.0
 
     def rate(self, now: float) -> float:
-        seconds = ((self.finished or now) - self.started) if self.started is not None else 0.0
+        seconds = self._seconds(now)
         return self.rows / seconds if seconds > 0 else 0.0
+
+    def share(self) -> float:
+        """How much of the stream was read, from 0 to 1; 0 where nobody knows."""
+        done, total = (self.rows, self.total) if self.total else (self.bytes, self.total_bytes)
+        return min(done / total, 1.0) if total else 0.0
+
+    def left(self, now: float) -> float:
+        """Seconds that the rest will take, if it goes on as until now."""
+        share = self.share()
+        return self._seconds(now) * (1 - share) / share if share else 0.0
+
+    def _seconds(self, now: float) -> float:
+        return ((self.finished or now) - self.started) if self.started is not None else 0.0
 
 
 class LiveProgress:
@@ -103,10 +118,12 @@ class LiveProgress:
                 line = self._line(event.stream)
                 line.state, line.started = "resuming" if event.resumed else "reading", now
             case StreamSized():
-                self._line(event.stream).total = event.rows
+                line = self._line(event.stream)
+                line.total, line.total_bytes = event.rows, event.bytes
             case PageRead():
                 line = self._line(event.stream)
                 line.rows, line.pages, line.waits_until = line.rows + event.rows, line.pages + 1, 0.0
+                line.bytes += event.bytes
             case RateLimitWaited():
                 self._line(event.stream).waits_until = now + event.seconds
             case BatchCommitted():
@@ -148,9 +165,9 @@ def _cells(stream: str, line: _Line, now: float) -> list[Text | ProgressBar]:
     rate = line.rate(now)
     bar: Text | ProgressBar = Text("")
     left = ""
-    if line.total and line.finished is None:
-        bar = ProgressBar(total=line.total, completed=min(line.rows, line.total), width=_BAR_WIDTH)
-        left = f"{duration(max(line.total - line.rows, 0) / rate)} left" if rate else ""
+    if (line.total or line.total_bytes) and line.finished is None:
+        bar = ProgressBar(total=1.0, completed=line.share(), width=_BAR_WIDTH)
+        left = f"{duration(line.left(now))} left" if line.share() else ""
     return [
         cell_text(stream),
         Text(state, style=STATE_STYLES.get(state, "")),

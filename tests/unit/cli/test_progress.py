@@ -79,6 +79,13 @@ def test_time_left_is_shown_where_the_source_says_how_many(watched):
     assert watched.rows()[2].endswith("16.0 s left")
 
 
+def test_time_left_is_shown_where_the_size_of_files_is_known(watched):
+    watched.hear(started(), StreamSized(stream="customers", bytes=4000), page())
+    watched.now += 4
+    assert watched.rows()[2].startswith("customers reading 100 0 0 25 1 ")
+    assert watched.rows()[2].endswith("12.0 s left")
+
+
 def test_waiting_for_the_rate_limit_counts_down_and_ends(watched):
     watched.hear(started(), RateLimitWaited(source="api", stream="customers", seconds=3, reason="25 per 5 s"))
     assert "waiting for rate limit 3 s" in watched.rows()[2]

@@ -7,11 +7,11 @@ damaged takes only itself down, not those before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bief.base.events import PageRead
+from bief.base.events import PageRead, StreamSized
 from bief.batches.batch import Batch, Position
 from bief.errors import SourceError, SourceMisread, SourceRefused
 from bief.ports.runtime import Runtime
@@ -73,7 +73,9 @@ class Round:
 
     def batches(self) -> Iterator[Batch]:
         """The rows of all files that are new or changed, in order. Raises SourceError."""
-        for file in self._around.finder.found():
+        files = self._around.finder.found()
+        self._tell_size([file for file in files if not self._loaded.has(file, self._options.identity)])
+        for file in files:
             if self._around.runtime.stop.is_set():
                 yield from self._released(complete=False)
                 return
@@ -87,6 +89,13 @@ class Round:
                 raise
         if not self._around.runtime.stop.is_set():
             yield from self._released(complete=True)
+
+    def _tell_size(self, files: Sequence[StoredFile]) -> None:
+        """How many bytes there are to read, where that can be told: not of compressed files, nor of those that grow."""
+        sizes = [file.size_bytes for file in files if packing_of(file.name, self._options.compression) == "none"]
+        if len(sizes) == len(files) and not self._options.tail:
+            told = sum(size or 0 for size in sizes)
+            self._around.runtime.emit(StreamSized(stream=self._around.stream, bytes=told))
 
     def _file(self, file: StoredFile) -> Iterator[Batch]:
         contents = self._around.contents
