@@ -17,6 +17,7 @@ from scripted_api import Asked, Reply, ScriptedApi, reply
 
 from bief.ports.runtime import Runtime
 from bief.sources.database.mysql import MysqlSource
+from bief.sources.database.sqlalchemy import SqlalchemySource
 from bief.sources.database.sqlite import SqliteSource
 from bief.sources.python import PythonSource
 from bief.testing import CANARY, Offer
@@ -97,6 +98,19 @@ def _sqlite(definition: str, **stream: Any) -> Opening:
     return opened
 
 
+def _sqlalchemy(definition: str, **stream: Any) -> Opening:
+    @contextlib.contextmanager
+    def opened(runtime: Runtime) -> Iterator[Offer]:
+        with _sqlite(definition)(runtime):
+            streams = {"offered": {"primary_key": "id", "batch_rows": 5, **stream}}
+            words = {"url": f"sqlite:///{runtime.folder}/shop.db", "streams": streams}
+            source = SqlalchemySource("shop", SqlalchemySource.Options.model_validate(words), runtime)
+            yield Offer(source, "offered", _ALL)
+            source.close()
+
+    return opened
+
+
 def _mysql(definition: str, **stream: Any) -> Opening:
     @contextlib.contextmanager
     def opened(runtime: Runtime) -> Iterator[Offer]:
@@ -143,6 +157,9 @@ OFFERS: dict[str, Opening] = {
     "sqlite, with a cursor": _sqlite("(id INTEGER PRIMARY KEY, at INTEGER)", cursor="at"),
     **{f"files, {ending}": offered_files(ending) for ending in FILE_OFFERS},
     "files, all of them each time": offered_files("csv", incremental=False),
+    "sqlalchemy, with a key": _sqlalchemy("(id INTEGER PRIMARY KEY, at INTEGER)"),
+    "sqlalchemy, without a key": _sqlalchemy("(id INTEGER, at INTEGER)"),
+    "sqlalchemy, with a cursor": _sqlalchemy("(id INTEGER PRIMARY KEY, at INTEGER)", cursor="at"),
     "mysql, with a key": _mysql("(id INT PRIMARY KEY, at INT)"),
     "mysql, without a key": _mysql("(id INT, at INT)"),
     "mysql, with a key of text": _mysql("(id INT, at VARCHAR(9) CHARACTER SET latin1, PRIMARY KEY (id, at))"),

@@ -21,6 +21,7 @@ SOURCES: Final = {
     "postgres": "bief.sources.database.postgres:PostgresSource",
     "sqlite": "bief.sources.database.sqlite:SqliteSource",
     "mysql": "bief.sources.database.mysql:MysqlSource",
+    "sqlalchemy": "bief.sources.database.sqlalchemy:SqlalchemySource",
     "files": "bief.sources.files:FilesSource",
     "python": "bief.sources.python:PythonSource",
 }
