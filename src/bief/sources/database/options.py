@@ -48,7 +48,7 @@ class DatabaseStream(StreamOptions):
     """How far a round goes back before the last one where the database cannot say which transactions were open. Rows
     that were committed later than that are missed."""
     lookback_numbers: int = Field(default=1000, ge=0, examples=[10_000])
-    """The same for a cursor that is a number: how many numbers a round goes back."""
+    """How many numbers a round goes back, where the cursor is a number."""
     margin_seconds: float = Field(default=2.0, ge=0, le=86_400, examples=[60])
     """Where the database can say it: how far below the start of the oldest open transaction the next round begins. Two
     seconds cover what the clocks of the server may do; more is needed if applications set the cursor by their own

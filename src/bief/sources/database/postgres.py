@@ -71,6 +71,6 @@ class PostgresSource(DatabaseSource[PostgresOptions]):
             return ()
         reason = (
             "a row committed late can be missed where the user may not see the transactions of others, or where "
-            f"`{stream.cursor}` is no time"
+            f"`{stream.cursor}` is neither a time nor a number"
         )
         return (reason,)
