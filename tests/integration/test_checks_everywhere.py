@@ -224,3 +224,26 @@ def test_a_column_that_only_the_table_has_is_null_in_the_batch(runs):
     receipt = runs.load("orders", [{"id": 7, "code": "code 7"}], *[{**check, "severity": "warn"} for check in checks])
     assert [check.rows_failed for check in receipt.steps[0].checks] == [0, 0, 1]
     assert runs.ids("orders") == [1, 2, 3, 4, 7]
+
+
+def test_closed_versions_of_a_history_do_not_count(runs):
+    unique = {"unique": ["email"]}
+    runs.load("people", [{"id": 1, "email": "a"}, {"id": 2, "email": "b"}], unique, mode="history")
+    runs.load("people", [{"id": 1, "email": "c"}, {"id": 2, "email": "b"}], unique, mode="history")
+    rows = [{"id": 3, "email": "a"}, {"id": 4, "email": "b"}, {"id": 5, "email": "c"}]
+    receipt = runs.load("people", rows, unique, mode="history")
+    assert receipt.steps[0].checks[0].rows_failed == 2
+    assert sorted(set(runs.ids("people"))) == [1, 2, 3]
+
+
+def test_values_are_compared_in_the_type_of_the_table_that_is_asked(runs):
+    runs.load("countries", [{"code": "1"}, {"code": "2"}], key=("code",))
+    people = [{"id": number, "country": number} for number in (1, 2, 3)]
+    receipt = runs.load("people", people, {"relationship": {"column": "country", "to": "countries.code"}})
+    assert runs.ids("people") == [1, 2]
+    assert receipt.steps[0].checks[0].rows_failed == 1
+    # The column widens with this very load: the values that the table has are still integers when it is asked.
+    runs.load("prices", [{"id": 1, "price": 5}])
+    wider = [{"id": 2, "price": Decimal("5.00")}, {"id": 3, "price": Decimal("5.50")}]
+    runs.load("prices", wider, {"unique": ["price"]})
+    assert runs.ids("prices") == [1, 3]

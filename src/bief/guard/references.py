@@ -6,7 +6,7 @@ Called by `guard.checks`. The destination is asked once for each batch and check
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from bief.config.checks import Relationship
 from bief.errors import CheckFailed
 from bief.guard.rules import Broken, values_at
 from bief.ports.destination import Loader
+from bief.sql.names import IS_CURRENT
 
 _PLACE: Final = "_bief_place"
 Row = tuple[Any, ...]
@@ -28,12 +29,14 @@ class Own:
     """The stream's own table, and what makes two rows of it the same row: a row is no duplicate of itself.
 
     `identity` is empty where each row is one of its own (append without versions, replace). `replaces`: a row takes
-    the place of the row with the same identity, instead of standing beside it.
+    the place of the row with the same identity, instead of standing beside it. `versions`: the table keeps closed
+    versions of rows, which do not count.
     """
 
     table: str
     identity: tuple[str, ...] = ()
     replaces: bool = False
+    versions: bool = False
 
 
 def related(rule: Relationship, rows: pa.Table, column: Column, *, loader: Loader, own: Own, gone: set[int]) -> Broken:
@@ -43,7 +46,7 @@ def related(rule: Relationship, rows: pa.Table, column: Column, *, loader: Loade
     such table or column.
     """
     values = pc.drop_null(pc.unique(column))
-    known = _found(loader, rule.table, arrow.table({rule.key: values}), ())
+    known = _found(loader, rule.table, arrow.table({rule.key: values}), (), own)
     brings = rule.table == own.table and rule.key in rows.column_names
     if known is None and not brings:
         raise CheckFailed(
@@ -143,7 +146,7 @@ def _holders(names: Sequence[str], rows: pa.Table, loader: Loader | None, own: O
     nothing = rows.select(columns).slice(0, 0)
     if loader is None or rows.num_rows == 0:
         return nothing
-    found = _found(loader, own.table, rows.select(list(names)).group_by(list(names)).aggregate([]), own.identity)
+    found = _found(loader, own.table, rows.select(list(names)).group_by(list(names)).aggregate([]), own.identity, own)
     if found is None or found.num_rows == 0:
         return nothing
     return pa.table({name: cast_values(plain(found.column(name)), nothing.column(name).type) for name in columns})
@@ -162,8 +165,11 @@ def _shared(names: Sequence[str], rows: pa.Table, holders: pa.Table, own: Own) -
     return shared
 
 
-def _found(loader: Loader, table: str, keys: pa.Table, columns: Sequence[str]) -> pa.Table | None:
+def _found(loader: Loader, table: str, keys: pa.Table, columns: Sequence[str], own: Own) -> pa.Table | None:
     """What `Loader.lookup` finds, asked with values of the types that the table has."""
+    if own.versions and table == own.table:
+        found = _found(loader, table, keys, (*columns, IS_CURRENT), replace(own, versions=False))
+        return found if found is None else found.filter(found.column(IS_CURRENT)).drop_columns([IS_CURRENT])
     known = loader.lookup(table, keys.slice(0, 0), columns)
     if known is None:
         return None

@@ -136,7 +136,7 @@ class Guarding:
         stream, mode = self._step.stream, self._step.mode
         if mode == "append":
             return Own(self._step.table, stream.primary_key if stream.cursor else ())
-        return Own(self._step.table, stream.primary_key, replaces=True)
+        return Own(self._step.table, stream.primary_key, replaces=True, versions=mode == "history")
 
 
 def columns_of(schema: pa.Schema | None) -> dict[str, pa.DataType]:

@@ -10,14 +10,16 @@ from typing import Final
 
 import pyarrow as pa
 
-from bief.batches.schema import INTEGER
+from bief.batches.schema import BOOLEAN, INTEGER
 from bief.ports.destination import Measured
 from bief.sql import statements
-from bief.sql.names import LOAD_ID
+from bief.sql.names import IS_CURRENT, LOAD_ID
 from bief.sql.session import Session
 from bief.sql.tables import Table
 
 _KEYS: Final = "bief_keys"
+# Bief's own columns that can be asked for.
+_OWN: Final = {LOAD_ID: INTEGER, IS_CURRENT: BOOLEAN}
 
 
 def found_in(session: Session, table: Table | None, keys: pa.Table, columns: Sequence[str]) -> pa.Table | None:
@@ -25,7 +27,7 @@ def found_in(session: Session, table: Table | None, keys: pa.Table, columns: Seq
     names = list(dict.fromkeys([*keys.column_names, *columns]))
     if table is None:
         return None
-    types = {**table.columns, **({LOAD_ID: INTEGER} if LOAD_ID in table.own else {})}
+    types = {**table.columns, **{name: kind for name, kind in _OWN.items() if name in table.own}}
     if not set(names) <= set(types):
         return None
     wanted = pa.schema([pa.field(name, types[name]) for name in names])
