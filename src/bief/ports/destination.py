@@ -190,8 +190,8 @@ class Loader(Protocol):
     def lookup(self, table: str, keys: pa.Table, columns: Sequence[str] = ()) -> pa.Table | None:
         """Rows of a table of this destination, as the open load sees it, whose values in the columns of `keys` stand
         together in a row of `keys`: these columns and `columns`, each combination once. None: there is no such table,
-        or it lacks one of the columns. For the load's own table, looks where the load writes to. `_load_id` and, in mode
-        history, `is_current` can be asked for too."""
+        or it lacks one of the columns. For the load's own table, looks where the load writes to. `_load_id` can be
+        asked for too, and `is_current` in mode history."""
         ...
 
     def measure(self, columns: Sequence[str] = ()) -> Measured:
