@@ -143,7 +143,9 @@ def _command(command: Any, path: str) -> str:
         lines += [_parameter(each) for each in options]
     shown = (command.epilog or "").replace("\b", "").strip().removeprefix("Examples:").strip("\n").split("\n\n")
     lines += [f"\n```\n{dedent(block)}\n```\n" for block in shown if block.startswith(" ")]
-    return "".join(lines)
+    # The top has its commands by name only: they are loaded one by one.
+    inner = getattr(command, "commands", {}) if path != "bief" else {}
+    return "".join([*lines, *(_command(each, f"{path} {name}") for name, each in inner.items())])
 
 
 def _parameter(parameter: Any) -> str:
