@@ -287,6 +287,13 @@ def test_case_22_other_ways_to_write_a_number_are_numbers_where_that_is_declared
     assert lists(data)["n"] == ["1.234,50", "-12", "1.000.000"]
 
 
+def test_case_22_a_number_with_the_marks_of_others_is_text():
+    assert lists("n;m\n1.2;1,5\n1.10;1.5\n", decimal_mark=",", thousands_mark=".") == {
+        "n": ["1.2", "1.10"],
+        "m": ["1,5", "1.5"],
+    }
+
+
 def test_case_22_a_declared_decimal_is_read_in_those_marks_and_what_is_none_is_rejected():
     money = Shape(columns={"n": ColumnRule(type=DECIMAL)}).reader_types()
     rows, (row,) = read("id;n\n1;1.234,50\n2;12.5\n3;7\n", declared=money, decimal_mark=",", thousands_mark=".")

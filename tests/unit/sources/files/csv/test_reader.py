@@ -123,6 +123,8 @@ def test_a_column_that_turns_into_text_is_text_from_the_beginning():
     assert given_before[0].rows.schema.field("code").type == INTEGER
     assert {chunk.rows.schema.field("code").type for chunk in again} == {TEXT}
     assert [code for chunk in again for code in chunk.rows.column("code").to_pylist()][-1] == "x100"
+    # A file that was read to its end is not kept in mind.
+    assert one._learnt == {}
 
 
 def test_all_columns_are_looked_through_at_once():
