@@ -8,6 +8,7 @@ takes the kernel milliseconds, during which the measured process may wait, so it
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ from pathlib import Path
 
 _INTERVAL_SECONDS = 0.02
 _STEP_BYTES = 2 << 20
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
@@ -75,7 +77,8 @@ def measured(command: Command, timeout_seconds: float = 3600) -> Measured:
 
 def _end_of(text: str, most: int = 250) -> str:
     """The last line that is no decoration, which is where programs say what went wrong."""
-    lines = [line.strip() for line in text.splitlines() if any(map(str.isalnum, line))]
+    plain = _COLOURS.sub("", text)
+    lines = [line.strip() for line in plain.splitlines() if any(map(str.isalnum, line))]
     return lines[-1][:most] if lines else "it said nothing"
 
 

@@ -35,6 +35,16 @@ class Peer:
         packaged = sorted(self.folder.glob(f"lib/python*/site-packages/*/bin/{name}-linux-*"))
         return str(packaged[0] if packaged else self.folder / "bin" / name)
 
+    def extensions_for(self, home: Path) -> None:
+        """Puts DuckDB's extensions, as far as the environment brings them, where DuckDB looks for them."""
+        for brought in self.folder.glob(
+            "lib/python*/site-packages/duckdb_extension_*/extensions/v*/*.duckdb_extension"
+        ):
+            place = home / ".duckdb" / "extensions" / brought.parent.name / "linux_amd64"
+            place.mkdir(parents=True, exist_ok=True)
+            if not (place / brought.name).exists():
+                (place / brought.name).symlink_to(brought)
+
     @property
     def absent(self) -> str:
         """Why it cannot be measured; empty if it can."""

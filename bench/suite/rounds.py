@@ -48,9 +48,8 @@ def _wrong(contender: Contender, folder: Path) -> str:
         found = contender.found(folder)
     except (psycopg.Error, duckdb.Error) as error:
         return f"WRONG: cannot be compared: {_one_line(error)}"
-    if found.rows != contender.expected.rows:
-        return f"WRONG: {found.rows:,} rows instead of {contender.expected.rows:,}"
-    return "" if found == contender.expected else "WRONG: other values"
+    difference = found.difference_from(contender.expected)
+    return f"WRONG: {difference}" if difference else ""
 
 
 def _one_line(error: Exception) -> str:

@@ -65,12 +65,16 @@ class Surroundings:
         return command
 
     def program(self, peer: str, name: str, *arguments: str, **variables: str):
-        """The command for a contender: a program of a peer. `{folder}` as above."""
+        """The command for a contender: a program of a peer. `{folder}` as above, also in variables."""
 
         def command(folder: Path) -> Command:
             given = [argument.replace("{folder}", str(folder)) for argument in arguments]
             homes = {"SLING_HOME_DIR": str(folder / "sling"), "DLT_DATA_DIR": str(folder / "dlt")}
-            return Command([PEERS[peer].program(name), *given], {**_QUIET, **homes, **variables}, folder)
+            if peer == "sling":
+                PEERS[peer].extensions_for(folder)
+                homes |= {"DUCKDB_PATH": PEERS[peer].program("duckdb"), "HOME": str(folder)}
+            homes |= {key: value.replace("{folder}", str(folder)) for key, value in variables.items()}
+            return Command([PEERS[peer].program(name), *given], {**_QUIET, **homes}, folder)
 
         return command
 

@@ -54,6 +54,6 @@ def _good_and_quarantined(around: Surroundings, bad: int):
         loaded = good(folder)
         quarantined = asked(around.url, f"SELECT count(*) FROM {BIEF_SCHEMA}._bief_quarantine")[0]
         # Rows that are in neither table, or in both, show as a wrong number of rows.
-        return Checksum(loaded.rows + quarantined - bad, loaded.digest)
+        return replace(loaded, rows=loaded.rows + quarantined - bad)
 
     return found

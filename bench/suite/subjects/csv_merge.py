@@ -88,9 +88,10 @@ def _by_adbc(around: Surroundings, rows: int, path: Path) -> Contender:
 
 def _sling(around: Surroundings, rows: int) -> Contender:
     def command(path: Path) -> Callable[[Path], Command]:
-        source = ("--src-stream", path.as_uri(), "--mode", "incremental", "--primary-key", "id")
-        target = ("--tgt-conn", "BENCH_PG", "--tgt-object", "bench_sling.orders")
-        return around.program("sling", "sling", "run", *source, *target, BENCH_PG=f"{around.url}?sslmode=disable")
+        source = ("--src-stream", path.as_uri(), "--src-options", '{"empty_as_null": true}')
+        target = ("--tgt-conn", "BENCH_PG", "--tgt-object", "bench_sling.orders", "--mode", "incremental")
+        key = ("--primary-key", "id")
+        return around.program("sling", "sling", "run", *source, *target, *key, BENCH_PG=f"{around.url}?sslmode=disable")
 
     empty = around.emptied("bench_sling")
 

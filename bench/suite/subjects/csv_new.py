@@ -93,7 +93,7 @@ def _peers(around: Surroundings, rows: int) -> list[Contender]:
 
 
 def _sling(around: Surroundings, rows: int) -> Contender:
-    source = ("--src-stream", data.orders(rows).as_uri())
+    source = ("--src-stream", data.orders(rows).as_uri(), "--src-options", '{"empty_as_null": true}')
     target = ("--tgt-conn", "BENCH_PG", "--tgt-object", "bench_sling.orders", "--mode", "full-refresh")
     return Contender(
         "sling",

@@ -79,7 +79,7 @@ def _peers(around: Surroundings, rows: int, kind: str) -> list[Contender]:
         "duckdb": ("--tgt-conn", "BENCH_DUCK", "--tgt-object", "main.orders"),
     }
     sling_options = ("--tgt-options", '{"format": "parquet"}') if kind == "parquet" else ()
-    variables = {"BENCH_PG": f"{around.url}?sslmode=disable", "BENCH_DUCK": "duckdb://orders"}
+    variables = {"BENCH_PG": f"{around.url}?sslmode=disable", "BENCH_DUCK": "duckdb://{folder}/orders"}
     return [
         Contender(
             _CONNECTORX,
