@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +28,11 @@ from bief.run.raw_rules import refuse_unsafe
 from bief.run.raw_sources import KeepingSource, ReplayedSource
 from bief.run.raw_zone import KeptStream, RawPlayer, RawZone
 from bief.sources.files import FilesSource
+from bief.storage.recording import RecordedStorage
+from bief.storage.stored import StoredFile
 
+WHOLE = Position({"at": 1}, complete=True)
+NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 PEOPLE = [{"id": number, "name": f"person {number}"} for number in range(7)]
 
 
@@ -115,6 +121,34 @@ def test_a_file_whose_columns_are_read_otherwise_now_comes_again_as_it_was(tmp_p
     assert pa.concat_tables([batch.rows for batch in again]).column("amount").to_pylist() == ["007", "1.50"]
 
 
+def test_a_replay_begins_where_the_kept_read_began(tmp_path, keeper):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("id,name\n1,ada\n")
+    reached = keeper.keep(files(tmp_path, keeper))[-1].position
+    (tmp_path / "in" / "b.csv").write_text("id,name\n2,bob\n")
+    first = keeper.keep(files(tmp_path, keeper), since=reached, run_id="run-2")
+    assert [batch.rows.column("id").to_pylist() for batch in first] == [[2]]
+    same(first, keeper.replay(files(tmp_path, keeper), run_id="run-2"))
+
+
+def test_of_several_looks_at_a_place_the_last_one_counts(keeper):
+    class Growing:
+        looks = 0
+
+        def find(self, patterns):
+            self.looks += 1
+            return [StoredFile(f"{n}.csv", f"{n}", 1, None, NOW, "", "") for n in range(self.looks)]
+
+    keeper.zone.begin("run-1", "shop")
+    with closing(keeper.zone.writer("run-1", "people", None)) as track:
+        place = RecordedStorage(Growing(), track)
+        assert [len(place.find(["*.csv"])) for _ in range(3)] == [1, 2, 3]
+        track.end(WHOLE)
+    again = RecordedStorage(Growing(), RawPlayer(keeper.zone.kept("run-1", "people"), Redactor()))
+    assert [[file.name for file in again.find(["*.csv"])] for _ in range(2)] == [["0.csv", "1.csv", "2.csv"]] * 2
+    assert again.find(["*.csv"])[0].touched == NOW
+
+
 def test_known_secrets_are_blotted_out_and_the_user_is_told(tmp_path):
     keeper = Keeper(tmp_path)
     keeper.redactor.learn("canary-secret")
@@ -194,7 +228,6 @@ def test_pieces_of_one_name_come_in_their_order_and_threads_do_not_mix_them(keep
         player.through("page 0", pytest.fail)
 
 
-WHOLE = Position({"at": 1}, complete=True)
 LATER = Position({"at": 2}, complete=True)
 HALF = Position({"at": 0}, complete=False)
 
