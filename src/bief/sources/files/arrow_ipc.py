@@ -57,7 +57,11 @@ def _batches(content: Content) -> Iterator[Any]:
         with _arrow.OSFile(str(content.path)) as file:
             head = file.read(len(_MAGIC))
             if head.startswith(_OLD_MAGIC):
-                raise SourceMisread("The file is Feather 1, which nobody reads any more.", where=content.name)
+                raise SourceMisread(
+                    "The file is Feather 1, an old format.",
+                    where=content.name,
+                    do="Have it written as Feather 2 or Parquet.",
+                )
             file.seek(0)
             reader = _arrow.ipc.open_file(file) if head == _MAGIC else None
             batches = (
