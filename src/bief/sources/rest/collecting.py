@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from bief.base.clock import Clock
 from bief.batches.batch import ROW_NUMBER, Batch, Position, Provenance, RejectedRow
+from bief.batches.members import with_members
 from bief.batches.rows import RecordReader
 from bief.batches.salvage import BadRecord
 from bief.sources.rest.envelopes import Record
@@ -92,7 +93,10 @@ class Collector:
             return f"{parts[part].label}, record {_place(parts[part], index - starts[part]) + 1}"
 
         def raw(index: int) -> str:
-            return bytes(records[index]).decode("utf-8", "replace")
+            text = bytes(records[index]).decode("utf-8", "replace")
+            if self._parent_column is None:
+                return text
+            return with_members(text, {self._parent_column: parts[bisect.bisect_right(starts, index) - 1].parent})
 
         read = self._reader.read(records, origin)
         batch = Batch(
