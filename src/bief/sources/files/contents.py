@@ -106,7 +106,7 @@ class Contents:
                 return
             kind = self._format_of(unpacked_name(name, packing), name)
             if packing == "none":
-                if kind == "excel":
+                if kind == "excel" and file.size_bytes:
                     require_sound(file.open, self._swelling(file), name)
                 yield [Part(Content(name, identity, file.open, file.path, file.size_bytes), kind)]
                 return
@@ -143,7 +143,7 @@ class Contents:
                 while piece := stream.read(_STEP_BYTES):
                     copy.write(piece)
             size = plain.stat().st_size
-            if kind == "excel":
+            if kind == "excel" and size:
                 swelling = Swelling(size, self._limits.max_bytes, self._limits.max_ratio)
                 require_sound(lambda: plain.open("rb"), swelling, content.name)
             yield Part(replace(content, open=lambda: plain.open("rb"), path=plain, size_bytes=size), kind)
