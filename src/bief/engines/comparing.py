@@ -149,8 +149,8 @@ class Comparison:
         words, until = self._words(), self._plan.until
         with closing(self._connection.cursor()) as cursor:
             cursor.execute(*((LATE, [until]) if until is not None else (NONE_LATE,)))
-            for sentence in (UNEQUAL, LEFT, RIGHT, DIFFERENCES):
-                cursor.execute(sentence.format(**words))
+            for sentence in [each.format(**words) for each in (UNEQUAL, LEFT, RIGHT, DIFFERENCES)]:
+                cursor.execute(sentence)
             counts = _only_row(cursor, COUNTS)
             first = _only_row(cursor, CHECKSUM.format(side="first", examined="s"))
             second = _only_row(cursor, CHECKSUM.format(side="second", examined="d"))

@@ -19,7 +19,8 @@ class Spool:
         self._path = path
         self._starts = [0]
         self._file = pa.OSFile(str(path), "wb")
-        self._writer: Any = pa.ipc.new_file(self._file, schema, options=pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False))
+        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+        self._writer: Any = pa.ipc.new_file(self._file, schema, options=options)
 
     @property
     def rows(self) -> int:

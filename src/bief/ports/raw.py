@@ -28,7 +28,8 @@ class RawTrack(Protocol):
         """The piece that `identity` names (what was asked for, without host and credentials).
 
         In a run that keeps raw data: fetched, and kept. In a replay: what was kept, in the order in which it was
-        asked for (`latest`: the last of all); nothing is fetched. Raises `RawUnusable`, and what `fetch` raises. Safe to call from several threads.
+        asked for (`latest`: the last of all); nothing is fetched. Raises `RawUnusable`, and what `fetch` raises. Safe
+        to call from several threads.
         """
         ...
 
