@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 from postgres_server import fresh_database, server_url
 from s3_server import S3Server, s3_store
+
+# The processes that tests start see Bief and what it depends on, and no more: see the module there.
+LEAN = Path(__file__).parent / "support" / "lean"
+os.environ["PYTHONPATH"] = os.pathsep.join([str(LEAN), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Its tests are collected from where they are imported: their asserts shall say as much as those of test files.
 pytest.register_assert_rewrite("bief.testing.source_suite")

@@ -39,7 +39,8 @@ def killed(corrections: Corrections, deed: str, failpoints: str) -> None:
     """Do it in a process of its own, which must die of it."""
     corrections.close()
     place = corrections.place
-    environment = {**os.environ, "BIEF_FAILPOINTS": failpoints, "PYTHONPATH": str(SUPPORT)}
+    path = os.pathsep.join([str(SUPPORT), os.environ["PYTHONPATH"]])
+    environment = {**os.environ, "BIEF_FAILPOINTS": failpoints, "PYTHONPATH": path}
     script = str(SUPPORT / "correction_worker.py")
     command = [sys.executable, script, place.kind, place.where, str(place.folder), corrections.mode, deed]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)

@@ -42,7 +42,8 @@ def place(request, tmp_path):
 
 def run(place, mode: str, run_id: str, failpoints: str = "") -> int:
     """One run in a process of its own; its exit code."""
-    environment = {**os.environ, "BIEF_FAILPOINTS": failpoints, "PYTHONPATH": str(SUPPORT)}
+    path = os.pathsep.join([str(SUPPORT), os.environ["PYTHONPATH"]])
+    environment = {**os.environ, "BIEF_FAILPOINTS": failpoints, "PYTHONPATH": path}
     command = [
         sys.executable,
         str(SUPPORT / "load_worker.py"),
