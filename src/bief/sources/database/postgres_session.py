@@ -45,7 +45,7 @@ _SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "0",
 }
 _ISOLATED: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_BATCH_BYTES: Final = 16 * 2**20
+_BATCH_BYTES: Final = 12 * 2**20
 # Undefined column, undefined table: something that was there when the catalog was asked.
 _GONE: Final = ("42703", "42P01")
 _ADVICE: Final = {
