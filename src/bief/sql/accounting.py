@@ -21,9 +21,11 @@ def check_load(load: Load, target: Target) -> None:
     for change in load.changes:
         if isinstance(change, AddColumn):
             refuse_taken_column(change.name, history=history)
-    keyed_append = target.mode == "append" and target.version_column is not None
-    if target.primary_key and (target.mode in ("merge", "history") or keyed_append):
+    if target.primary_key and target.mode in ("merge", "history"):
         _check_keys(load.rows, target.primary_key, target.table)
+    elif target.primary_key and target.mode == "append" and target.version_column in load.rows.column_names:
+        # Two versions of one row are two rows here.
+        _check_keys(load.rows, target.primary_key, target.table, version=target.version_column)
 
 
 def check_rows(load: Load, table: Table) -> None:
@@ -53,7 +55,8 @@ def check_balance(load: Load, *, loaded: int, superseded: int, rejected: int) ->
     )
 
 
-def _check_keys(rows: pa.Table, key: Sequence[str], table: str) -> None:
+def _check_keys(rows: pa.Table, key: Sequence[str], table: str, version: str | None = None) -> None:
+    """That no key is null, and that none stands there twice, or, with `version`, not twice in one version."""
     if rows.num_rows == 0:
         return
     for column in key:
@@ -62,8 +65,9 @@ def _check_keys(rows: pa.Table, key: Sequence[str], table: str) -> None:
                 f"rows for {table} have no value in '{column}', which is part of the primary key.",
                 do="Nothing of this load was written.",
             )
-    if rows.select(list(key)).group_by(list(key)).aggregate([]).num_rows != rows.num_rows:
+    names = [*key, version] if version is not None else list(key)
+    if rows.select(names).group_by(names).aggregate([]).num_rows != rows.num_rows:
         raise RowsUnaccounted(
-            f"several rows for {table} have the same primary key ({', '.join(key)}).",
+            f"several rows for {table} have the same primary key ({', '.join(names)}).",
             do="Nothing of this load was written.",
         )

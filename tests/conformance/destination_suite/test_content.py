@@ -79,9 +79,17 @@ def test_append_keeps_every_row(place: Place):
 def test_append_with_key_and_version_takes_each_version_once(place: Place):
     with contextlib.closing(place.first.loader(target("append", version_column="version"))) as loader:
         loader.commit(load(versions((1, "a", 1), (2, "b", 1)), 1))
-        done = loader.commit(load(versions((1, "a", 1), (2, "b2", 2), (3, "c", None)), 2, complete=True))
-    assert (done.loaded, done.superseded) == (2, 1)
-    assert sorted(names(place)) == [(1, "a"), (2, "b"), (2, "b2"), (3, "c")]
+        done = loader.commit(load(versions((1, "a", 1), (2, "b2", 2), (2, "b3", 3), (3, "c", None)), 2, complete=True))
+    assert (done.loaded, done.superseded) == (3, 1)
+    assert sorted(names(place)) == [(1, "a"), (2, "b"), (2, "b2"), (2, "b3"), (3, "c")]
+
+
+def test_a_load_never_has_one_row_twice(place: Place):
+    twice = [("merge", versions((1, "a", 1), (1, "b", 2))), ("append", versions((1, "a", 1), (1, "b", 1)))]
+    for mode, rows in twice:
+        loading = place.first.loader(target(mode, version_column="version", table=mode, stream=mode))
+        with contextlib.closing(loading) as loader, pytest.raises(RowsUnaccounted, match="same primary key"):
+            loader.commit(load(rows, 1))
 
 
 def test_merge_has_one_row_per_key_and_missing_columns_become_null(place: Place):
