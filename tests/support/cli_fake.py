@@ -81,7 +81,7 @@ class FakeProject:
     def destinations(self):
         return ["warehouse"]
 
-    def run(self, pipeline, *, full_refresh=False, select=(), subscribers=()):
+    def run(self, pipeline, *, full_refresh=False, select=(), from_raw=None, subscribers=()):
         self.fake.calls.append(("run", pipeline, full_refresh, tuple(select)))
         answer = self.fake.receipts[pipeline]
         if isinstance(answer, Exception):
