@@ -21,8 +21,7 @@ def _nothing(folder: Path) -> None:
 class Contender:
     """Somebody who does the work. Each function gets a scratch folder, new for each run.
 
-    `prepare` is not timed; `found` looks at the result and is compared with `expected`. One whose `rows` are fewer than
-    the subject's is scaled up in the report, which says so.
+    `prepare` is not timed; `found` looks at the result and is compared with `expected`.
     """
 
     name: str
@@ -30,7 +29,6 @@ class Contender:
     prepare: Callable[[Path], None] = _nothing
     found: Callable[[Path], Checksum] | None = None
     expected: Checksum | None = None
-    rows: int | None = None
     most_runs: int | None = None
     absent: str = ""
     note: str = ""
@@ -38,18 +36,17 @@ class Contender:
 
 @dataclass
 class Outcome:
-    """What came of one contender. `scale` is how many times more rows the subject has than this contender had."""
+    """What came of one contender."""
 
     contender: Contender
-    scale: float = 1.0
     runs: list[Measured] = field(default_factory=list)
     failure: str = ""
     wrong: str = ""
 
     @property
     def seconds(self) -> float | None:
-        """The median, for all rows of the subject; None without a run."""
-        return statistics.median(run.seconds for run in self.runs) * self.scale if self.runs else None
+        """The median; None without a run."""
+        return statistics.median(run.seconds for run in self.runs) if self.runs else None
 
     @property
     def peak_bytes(self) -> int | None:

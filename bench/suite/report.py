@@ -52,28 +52,15 @@ def _cells(outcome: Outcome, outcomes: Outcomes, limit: str) -> list[str]:
     peak = outcome.peak_bytes or 0
     return [
         name,
-        _scaled(statistics.median(seconds), outcome.scale),
+        f"{statistics.median(seconds):.2f}",
         f"{min(seconds):.2f}–{max(seconds):.2f}" if len(seconds) > 1 else "one run",
         _ratio(outcome, outcomes.get(BIEF)),
         *([_ratio(outcome, outcomes.get(limit))] if limit else []),
         f"{statistics.median(run.processor_seconds for run in outcome.runs):.1f}",
         f"{peak / 1e6:.0f}",
         outcome.failure or _result(outcome),
-        "; ".join(filter(None, [_fewer(outcome), contender.note])),
+        contender.note,
     ]
-
-
-def _scaled(seconds: float, scale: float) -> str:
-    return f"{seconds:.2f}" if scale == 1 else f"≈ {seconds * scale:.1f}"
-
-
-def _fewer(outcome: Outcome) -> str:
-    if outcome.scale == 1:
-        return ""
-    seconds = statistics.median(run.seconds for run in outcome.runs)
-    return (
-        f"measured on {outcome.contender.rows:,} rows only ({seconds:.2f} s), the median is that × {outcome.scale:.0f}"
-    )
 
 
 def _result(outcome: Outcome) -> str:

@@ -15,7 +15,7 @@ from suite.measuring import CommandFailed, measured
 
 def side_by_side(subject: Subject, runs: int) -> Outcomes:
     """What came of each contender, by its name. One that fails is not run again, and stops nobody else."""
-    outcomes = {each.name: Outcome(each, subject.rows / (each.rows or subject.rows)) for each in subject.contenders}
+    outcomes = {each.name: Outcome(each) for each in subject.contenders}
     for number in range(runs):
         for outcome in outcomes.values():
             contender = outcome.contender

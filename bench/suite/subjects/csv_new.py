@@ -12,7 +12,7 @@ _COLUMNS = data.ORDER_COLUMNS
 
 
 def csv_new(around: Surroundings, rows: int) -> Subject:
-    """All peers; the slow ones on a tenth of the rows, or once."""
+    """All peers; the slow ones once."""
     return Subject(
         key="csv",
         title="CSV → PostgreSQL, new table",
@@ -72,20 +72,18 @@ def _ours(around: Surroundings, rows: int) -> list[Contender]:
 
 
 def _peers(around: Surroundings, rows: int) -> list[Contender]:
-    tenth = max(rows // 10, 1)
     return [
         _sling(around, rows),
         _dlt(around, rows, "dlt, Arrow, CSV", "arrow-csv"),
         _dlt(around, rows, "dlt, Arrow, ADBC", "arrow-parquet"),
-        _dlt(around, tenth, "dlt, dicts", "dicts", most_runs=1),
-        _ingestr(around, tenth),
+        _dlt(around, rows, "dlt, dicts", "dicts", most_runs=1),
+        _ingestr(around, rows),
         Contender(
             "pandas.to_sql",
-            around.script("pandas_csv", around.url, "bench_pandas", str(data.orders(tenth)), peer="pandas"),
+            around.script("pandas_csv", around.url, "bench_pandas", str(data.orders(rows)), peer="pandas"),
             prepare=around.emptied("bench_pandas"),
             found=around.in_table("bench_pandas.orders", _COLUMNS),
-            expected=expected(tenth),
-            rows=tenth,
+            expected=expected(rows),
             most_runs=1,
             absent=around.absent("pandas"),
         ),
@@ -112,7 +110,6 @@ def _dlt(around: Surroundings, rows: int, name: str, how: str, most_runs: int | 
         prepare=around.emptied("bench_dlt", "bench_dlt_staging"),
         found=around.in_table("bench_dlt.orders", _COLUMNS),
         expected=expected(rows),
-        rows=rows,
         most_runs=most_runs,
         absent=around.absent("dlt"),
     )
@@ -127,7 +124,6 @@ def _ingestr(around: Surroundings, rows: int) -> Contender:
         prepare=around.emptied("bench_ingestr", "bench_ingestr_staging"),
         found=around.in_table("bench_ingestr.orders", _COLUMNS),
         expected=expected(rows),
-        rows=rows,
         most_runs=1,
         absent=around.absent("ingestr"),
     )
