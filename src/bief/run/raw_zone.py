@@ -191,7 +191,7 @@ class RawZone:
             (self._folder / run_id).mkdir(parents=True, mode=0o700, exist_ok=True)
             self._folder.chmod(0o700)
             with _private(self._folder / run_id / _RUN) as file:
-                file.write(json.dumps({"pipeline": pipeline}).encode())
+                file.write(json.dumps({"pipeline": pipeline, "began": self._clock.now().isoformat()}).encode())
 
     def writer(self, run_id: str, stream: str, since: Position | None) -> RawWriter:
         """A new read of a stream, for `begin`'s run. Raises RawUnusable."""
@@ -221,8 +221,10 @@ class RawZone:
     def forget(self, pipeline: str, *, but: int) -> None:
         """Remove what runs of a pipeline have kept, except for the newest `but` runs. What cannot be removed stays:
         the run that asks for it has succeeded."""
-        mine = [each.parent for each in self._folder.glob(f"*/{_RUN}") if _pipeline_of(each) == pipeline]
-        for folder in sorted(mine)[: max(len(mine) - but, 0)]:
+        found = [(_told(each), each.parent) for each in self._folder.glob(f"*/{_RUN}")]
+        # Not by name: two runs of one second have no order there.
+        mine = sorted((words.get("began", ""), folder) for words, folder in found if words.get("pipeline") == pipeline)
+        for _, folder in mine[: max(len(mine) - but, 0)]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -239,11 +241,13 @@ def _read(run_id: str, stream: str, folder: Path) -> KeptStream:
     return KeptStream(run_id, stream, folder, before, after, pieces)
 
 
-def _pipeline_of(file: Path) -> str:
+def _told(file: Path) -> dict[str, str]:
+    """What the file of a run says; nothing if it cannot be read."""
     try:
-        return str(json.loads(file.read_bytes())["pipeline"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
+        words: dict[str, str] = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return words
 
 
 def _json_of(position: Position | None) -> dict[str, Any] | None:

@@ -205,6 +205,15 @@ def test_a_full_disk_stops_the_run(keeper, monkeypatch):
         keeper.keep(source())
 
 
+def test_the_oldest_runs_are_forgotten_whatever_their_names(keeper):
+    for run_id in ("b", "c", "a"):
+        keeper.zone.begin(run_id, "shop")
+    keeper.zone.begin("other", "staff")
+    keeper.zone.forget("shop", but=2)
+    assert {path.name for path in (keeper.runtime.folder / ".bief" / "raw").iterdir()} == {"c", "a", "other"}
+    keeper.zone.forget("nobody", but=1)
+
+
 def test_pieces_of_one_name_come_in_their_order_and_threads_do_not_mix_them(keeper):
     keeper.zone.begin("run-1", "shop")
     track = keeper.zone.writer("run-1", "people", None)
