@@ -319,6 +319,8 @@ def test_a_column_of_which_the_project_file_speaks_must_be_there(postgres_url):
     for options in ({"columns": {"passwrd": "drop"}}, {"cursor": "updated"}, {"primary_key": "key"}):
         with pytest.raises(SourceMisread, match=r"has no column .*It has: id"):
             table_of(postgres_url, **options)
+        with pytest.raises(SourceMisread, match=r"has no column .*It has: id"):
+            source_of(postgres_url, {"t": options}).check()
 
 
 def test_96_check_names_the_table_that_may_not_be_read(postgres_url):

@@ -53,6 +53,13 @@ class Reading:
             selection = session.settled(selection)
             yield from self._read(self._parted(progress, selection, session), selection, session)
 
+    def check(self, session: Session) -> None:
+        """See that the relation is there, may be read, and has the columns of which the project file speaks."""
+        relation = session.describe(self.stream, self.options)
+        self._selection(relation, Progress(), session)
+        if self.options.cursor is not None:
+            _column(relation, self.options.cursor)
+
     def sample(self, rows: int) -> Batch:
         """The first rows of a full read."""
         with closing(self.connect()) as session:

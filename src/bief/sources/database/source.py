@@ -51,8 +51,8 @@ class DatabaseSource(Generic[OptionsT]):
     def check(self) -> None:
         """Reach the database, and see that each stream is there and may be read."""
         with closing(self._connect()) as session:
-            for name, stream in self._options.streams.items():
-                session.describe(name, stream)
+            for name in self._options.streams:
+                self._reading(name).check(session)
 
     def close(self) -> None:
         """Reads hold their own connections, and close them."""
