@@ -8,13 +8,13 @@ the order of rows does not count, tells the slices that are equal; only the othe
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import duckdb
 import pyarrow as pa
 
 from bief.engines.canonical import canonical, canonical_schema
@@ -93,7 +93,7 @@ class Outcome:
 class Side:
     """One of the two sets of rows. Owned by one thread until the outcome is asked for."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, plan: Plan, folder: Path) -> None:
+    def __init__(self, connection: Any, name: str, plan: Plan, folder: Path) -> None:
         self._cursor = connection.cursor()
         self._plan = plan
         schema = canonical_schema(plan.schema)
@@ -139,6 +139,8 @@ class Comparison:
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self._plan = plan
+        # By name: it costs every run a little to import, and few of them compare.
+        duckdb = importlib.import_module("duckdb")
         self._connection = duckdb.connect(config={**_CONFIG, "temp_directory": str(folder / "spill")})
         self._connection.execute("SET TimeZone = 'UTC'")
         self.first = Side(self._connection, "first", plan, folder)
@@ -195,7 +197,7 @@ def _rows(spool: Spool, places: Sequence[int | None]) -> list[dict[str, Any] | N
     return [None if place is None else next(found) for place in places]
 
 
-def _only_row(cursor: duckdb.DuckDBPyConnection, sql: str) -> dict[str, int]:
+def _only_row(cursor: Any, sql: str) -> dict[str, int]:
     row = cursor.execute(sql).fetchall()[0]
     return {column[0]: int(value or 0) for column, value in zip(cursor.description or [], row, strict=True)}
 

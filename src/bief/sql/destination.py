@@ -102,9 +102,7 @@ class SqlDestination(ABC):
         described = self._described(table, history=history)
         return None if described is None else described.schema
 
-    def scan(
-        self, table: str, columns: Sequence[str], *, history: bool = False
-    ) -> Generator[pa.Table, None, None]:
+    def scan(self, table: str, columns: Sequence[str], *, history: bool = False) -> Generator[pa.Table, None, None]:
         """See `ports.destination.Destination.scan`."""
         described = self._described(table, history=history)
         if described is None:

@@ -40,7 +40,6 @@ class Dialect:
     keys_query: str
     also: Mapping[str, str] = field(default_factory=dict)
     loaded_at_default: str = ""
-    load_id_default: str = ""
     xid: str = "NULL"
     for_update: str = ""
     distinct: str = "{left} IS DISTINCT FROM {right}"

@@ -18,7 +18,7 @@ from bief.errors import DestinationRefused
 from bief.ports.destination import AddColumn, Change, Target, WidenColumn
 from bief.sql import statements
 from bief.sql.dialect import Dialect
-from bief.sql.names import HISTORY_COLUMNS, IS_CURRENT, LOAD_ID, LOADED_AT, OWN_COLUMNS, VALID_FROM, VALID_TO
+from bief.sql.names import HISTORY_COLUMNS, IS_CURRENT, LOADED_AT, OWN_COLUMNS, VALID_FROM, VALID_TO
 from bief.sql.session import Session
 
 
@@ -252,7 +252,7 @@ class Tables:
         return self._dialect.types[kind.get(column, "integer")]
 
     def _own_default(self, column: str) -> str:
-        return {LOADED_AT: self._dialect.loaded_at_default, LOAD_ID: self._dialect.load_id_default}.get(column, "")
+        return self._dialect.loaded_at_default if column == LOADED_AT else ""
 
     def _own_definition(self, column: str) -> str:
         default = self._own_default(column)

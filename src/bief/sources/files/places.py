@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import cast
+
 from bief.ports.runtime import Runtime
 from bief.sources.files.options import FilesOptions
 from bief.storage.local import LocalStorage
 from bief.storage.s3 import S3Access, S3Storage
 from bief.storage.stored import Storage
-from bief.storage.web import WebStorage
-from bief.storage.web_requests import WebAccess
 
 
 def storage_of(options: FilesOptions, runtime: Runtime) -> Storage:
@@ -24,5 +25,7 @@ def storage_of(options: FilesOptions, runtime: Runtime) -> Storage:
         )
         return S3Storage(access, runtime)
     if scheme:
-        return WebStorage(WebAccess(options.path, options.headers), runtime)
+        # By name: what speaks HTTP costs every start a little, and most files lie on this machine.
+        web = importlib.import_module("bief.storage.web")
+        return cast("Storage", web.WebStorage(web.WebAccess(options.path, options.headers), runtime))
     return LocalStorage(runtime.folder / options.path, runtime.clock)

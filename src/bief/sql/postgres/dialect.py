@@ -56,7 +56,6 @@ def postgres_dialect(schema: str) -> Dialect:
         now="now()",
         clock="clock_timestamp()",
         loaded_at_default="now()",
-        load_id_default="nullif(current_setting('bief.load_id', true), '')::bigint",
         xid="pg_current_xact_id()::text::bigint",
         for_update=" FOR UPDATE",
         columns_query=_COLUMNS,
