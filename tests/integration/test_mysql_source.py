@@ -108,14 +108,18 @@ def test_every_type_has_its_place_and_every_value_is_exact(url, *, server, decla
         assert rows.column("v").to_pylist() == [expected, None]
 
 
-def test_a_moment_is_the_same_in_every_zone(url):
+def test_a_moment_is_the_same_in_every_zone(url, server):
     execute(
         url,
         "CREATE TABLE t (id INT PRIMARY KEY, moment TIMESTAMP NULL, wall DATETIME)",
         "SET time_zone = '+05:00'",
         "INSERT INTO t VALUES (1, '2024-01-01 00:00:00', '2024-01-01 00:00:00')",
     )
-    rows, _ = table_of(url)
+    execute(server, "SET GLOBAL time_zone = '+03:00'")
+    try:
+        rows, _ = table_of(url)
+    finally:
+        execute(server, "SET GLOBAL time_zone = SYSTEM")
     assert rows.column("moment").to_pylist() == [datetime(2023, 12, 31, 19, tzinfo=UTC)]
     assert rows.column("wall").to_pylist() == [datetime.fromisoformat("2024-01-01T00:00:00")]
 
@@ -211,18 +215,38 @@ def test_a_read_goes_on_after_any_key_and_is_all_or_nothing_without(url, declare
             assert numbers(batches[: place + 1]) + numbers(source.read("t", position)) == numbers(batches)
 
 
+# declared type, options, two values of the first round, then one that comes later, one late, one too late
 CURSORS = {
-    "number": ("INT", "1", "5000", "5001", {"lookback_numbers": 10}),
-    "unsigned": ("BIGINT UNSIGNED", "1", "500", "5001", {"lookback_numbers": 490}),
-    "time": ("DATETIME(3)", "'2024-01-01'", "'2024-01-02 00:00:00.001'", "'2024-01-02 00:00:01'", {}),
-    "moment": ("TIMESTAMP NULL", "'2024-01-01'", "'2024-01-02'", "'2024-01-02 00:00:01'", {"lookback_seconds": 0.5}),
-    "day": ("DATE", "'2024-01-01'", "'2024-01-05'", "'2024-01-06'", {}),
-    "text": ("VARCHAR(9)", "'a'", "'b'", "'c'", {}),
+    "number": ("INT", {"lookback_numbers": 10}, "1", "5000", "5001", "4990", "4989"),
+    "unsigned": ("BIGINT UNSIGNED", {"lookback_numbers": 490}, "1", "500", "501", "10", "9"),
+    "decimal": ("DECIMAL(10,2)", {"lookback_numbers": 1}, "1.5", "5.25", "5.5", "4.25", "4.24"),
+    "time": (
+        "DATETIME(3)",
+        {},
+        *("'2024-01-01'", "'2024-01-02 00:00:00.001'", "'2024-01-02 00:00:01'"),
+        *("'2024-01-01 23:50:00.001'", "'2024-01-01 23:50:00.000'"),
+    ),
+    "moment": (
+        "TIMESTAMP NULL",
+        {"lookback_seconds": 0.5},
+        *("'2024-01-01'", "'2024-01-02'", "'2024-01-02 00:00:01'", "'2024-01-02'", "'2024-01-01 23:59:59'"),
+    ),
+    "day": (
+        "DATE",
+        {"lookback_seconds": 86400},
+        "'2024-01-01'",
+        "'2024-01-05'",
+        "'2024-01-06'",
+        "'2024-01-04'",
+        "'2024-01-03'",
+    ),
+    "text": ("VARCHAR(9)", {}, "'a'", "'c'", "'d'", "'c'", "'b'"),
 }
 
 
-@pytest.mark.parametrize(("declared", "old", "greatest", "later", "options"), CURSORS.values(), ids=CURSORS)
-def test_a_round_brings_what_is_new_and_what_the_lookback_covers(url, *, declared, old, greatest, later, options):
+@pytest.mark.parametrize("case", CURSORS.values(), ids=CURSORS)
+def test_a_round_brings_what_is_new_and_what_the_lookback_covers(url, case):
+    declared, options, old, greatest, *following = case
     execute(
         url,
         f"CREATE TABLE t (id INT PRIMARY KEY, at {declared})",
@@ -231,12 +255,12 @@ def test_a_round_brings_what_is_new_and_what_the_lookback_covers(url, *, declare
     events = []
     source = source_of(url, {"t": {"cursor": "at", **options}}, events)
     first = list(source.read("t", None))
-    execute(url, f"INSERT INTO t VALUES (4, {later})")
+    execute(url, *(f"INSERT INTO t VALUES ({number}, {value})" for number, value in enumerate(following, start=4)))
     second = list(source.read("t", Position(json.loads(json.dumps(dict(first[-1].position.value))), complete=True)))
 
     assert sum(batch.rows.num_rows for batch in first) == 3
-    assert [value for batch in second for value in batch.rows.column("id").to_pylist()] == [2, 4]
-    assert [event.rows for event in events if isinstance(event, StreamSized)][-1] == 2
+    assert [value for batch in second for value in batch.rows.column("id").to_pylist()] == [2, 4, 5]
+    assert [event.rows for event in events if isinstance(event, StreamSized)][-1] == 3
 
 
 def test_an_unsigned_cursor_below_the_lookback_begins_at_nothing(url):
@@ -263,6 +287,26 @@ def test_a_read_sees_one_moment_and_rows_stream(url):
     rows = next(batches).rows.num_rows
     execute(url, "DELETE FROM t")
     assert rows + sum(batch.rows.num_rows for batch in batches) == 70_000
+
+
+def test_everything_is_asked_in_one_moment(url):
+    execute(url, "CREATE TABLE t (id INT PRIMARY KEY)")
+    with contextlib.closing(source_of(url, {"t": {}})._connect()) as session:
+        session.begin()
+        execute(url, "INSERT INTO t VALUES (1)")
+        assert session._connection.ask("SELECT count(*) FROM t") == [("0",)]
+        with pytest.raises(SourceRefused, match="READ ONLY"):
+            session._connection.ask("INSERT INTO t VALUES (2)")
+
+
+def test_a_connection_whose_rows_were_not_all_taken_is_gone(url):
+    with contextlib.closing(source_of(url, {"t": {}})._connect()) as session:
+        rows = session._connection.stream("SELECT seq FROM seq_1_to_100000", 10)
+        assert next(rows) == [[str(number).encode() for number in range(1, 11)]]
+        rows.close()
+        assert not session._connection._connection.open
+        with pytest.raises((SourceRefused, SourceUnavailable)):
+            session._connection.ask("SELECT 1")
 
 
 def test_a_read_that_is_broken_off_leaves_no_query_behind(url):

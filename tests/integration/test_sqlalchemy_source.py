@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from datetime import UTC, date, datetime
@@ -154,36 +155,54 @@ def test_a_read_goes_on_after_any_key_and_is_all_or_nothing_without(url, declare
 def test_a_key_of_two_columns(url):
     rows = ", ".join(f"({number % 3}, {number})" for number in range(11))
     execute(url, "CREATE TABLE t (a INTEGER, b INTEGER, PRIMARY KEY (a, b))", f"INSERT INTO t VALUES {rows}")
-    source = source_of(url, {"t": {"batch_rows": 4}})
-    first = next(source.read("t", None))
-    rest = list(source.read("t", first.position))
-    pairs = [(row["a"], row["b"]) for batch in [first, *rest] for row in batch.rows.to_pylist()]
-    assert pairs == sorted((number % 3, number) for number in range(11))
+    source = source_of(url, {"t": {"batch_rows": 2}})
+    batches = list(source.read("t", None))
+
+    def pairs(some):
+        return [(row["a"], row["b"]) for batch in some for row in batch.rows.to_pylist()]
+
+    assert pairs(batches) == sorted((number % 3, number) for number in range(11))
+    for place, batch in enumerate(batches[:-1]):
+        assert pairs(batches[: place + 1]) + pairs(source.read("t", batch.position)) == pairs(batches)
 
 
+# declared type, options, two values of the first round, then one that comes later, one late, one too late
 CURSORS = {
-    "number": ("INTEGER", "1", "5000", "5001", {"lookback_numbers": 10}),
-    "time": ("TIMESTAMP", "'2024-01-01 00:00:00'", "'2024-01-02 00:00:00'", "'2024-01-02 00:00:01'", {}),
-    "day": ("DATE", "'2024-01-01'", "'2024-01-05'", "'2024-01-06'", {}),
-    "text": ("VARCHAR(9)", "'a'", "'b'", "'c'", {}),
+    "number": ("INTEGER", {"lookback_numbers": 10}, "1", "5000", "5001", "4990", "4989"),
+    "time": (
+        "TIMESTAMP NULL DEFAULT NULL",
+        {},
+        *("'2024-01-01 00:00:00'", "'2024-01-02 00:00:00'", "'2024-01-02 00:00:01'"),
+        *("'2024-01-01 23:50:01'", "'2024-01-01 23:49:59'"),
+    ),
+    "day": (
+        "DATE",
+        {"lookback_seconds": 86400},
+        "'2024-01-01'",
+        "'2024-01-05'",
+        "'2024-01-06'",
+        "'2024-01-04'",
+        "'2024-01-03'",
+    ),
+    "text": ("VARCHAR(9)", {}, "'a'", "'c'", "'d'", "'c'", "'b'"),
 }
 
 
-@pytest.mark.parametrize(("declared", "old", "greatest", "later", "options"), CURSORS.values(), ids=CURSORS)
-def test_a_round_brings_what_is_new_and_what_the_lookback_covers(url, *, declared, old, greatest, later, options):
-    null = "NULL" if declared == "TIMESTAMP" else ""
+@pytest.mark.parametrize("case", CURSORS.values(), ids=CURSORS)
+def test_a_round_brings_what_is_new_and_what_the_lookback_covers(url, case):
+    declared, options, old, greatest, *following = case
     execute(
         url,
-        f"CREATE TABLE t (id INTEGER PRIMARY KEY, at {declared} {null})".replace("NULL)", "NULL DEFAULT NULL)"),
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, at {declared})",
         f"INSERT INTO t VALUES (1, {old}), (2, {greatest}), (3, NULL)",
     )
     source = source_of(url, {"t": {"cursor": "at", **options}})
     first = list(source.read("t", None))
-    execute(url, f"INSERT INTO t VALUES (4, {later})")
+    execute(url, *(f"INSERT INTO t VALUES ({number}, {value})" for number, value in enumerate(following, start=4)))
     second = list(source.read("t", Position(json.loads(json.dumps(dict(first[-1].position.value))), complete=True)))
 
     assert sum(batch.rows.num_rows for batch in first) == 3
-    assert [value for batch in second for value in batch.rows.column("id").to_pylist()] == [2, 4]
+    assert [value for batch in second for value in batch.rows.column("id").to_pylist()] == [2, 4, 5]
     source.close()
 
 
@@ -234,6 +253,20 @@ def test_a_moment_with_a_zone_is_a_moment(postgres_url):
     rows, _ = table_of(url)
     assert rows.column("at").to_pylist() == [datetime(2023, 12, 31, 22, tzinfo=UTC)]
     assert rows.schema.field("doc").type == JSON
+
+
+def test_everything_is_asked_in_one_moment(url):
+    if url.startswith("sqlite"):
+        pytest.skip("a writer waits until the read is over")
+    execute(url, "CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    source = source_of(url, {"t": {}})
+    with contextlib.closing(source._connect()) as session:
+        session.begin()
+        counts = []
+        for _ in range(2):
+            counts.append(session._connection.execute(sqlalchemy.text("SELECT count(*) FROM t")).scalar())
+            execute(url, f"INSERT INTO t VALUES ({10 + len(counts)})")
+    assert counts == [1, 1]
 
 
 def test_a_read_sees_one_moment(url):

@@ -215,17 +215,33 @@ def test_hidden_columns_are_hidden_by_the_database(file):
     ]
 
 
+# declared type, values of the first round, a value that comes later, one that comes late, one that comes too late
 CURSORS = {
-    "number": ("INTEGER", [1, 5000], {"lookback_numbers": 10}, 5001),
-    "time": ("DATETIME", ["2024-01-01 00:00:00", "2024-01-02 00:00:00"], {}, "2024-01-02 00:00:01"),
-    "text of a time": ("TEXT", ["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"], {}, "2024-01-02T00:00:01Z"),
-    "no declared type": ("", [1, 5000], {"lookback_numbers": 10}, 5001),
-    "real": ("REAL", [1.0, 90_000.5], {}, 90_001.5),
+    "number": ("INTEGER", [1, 5000], {"lookback_numbers": 10}, 5001, 4990, 4989),
+    "time": (
+        "DATETIME",
+        ["2024-01-01 00:00:00", "2024-01-02 00:00:00"],
+        {},
+        "2024-01-02 00:00:01",
+        "2024-01-01 23:50:00",
+        "2024-01-01 23:49:59",
+    ),
+    "text of a time": (
+        "TEXT",
+        ["2024-01-02T00:00:00Z"],
+        {"lookback_seconds": 1},
+        "2024-01-02T00:00:01Z",
+        "2024-01-01T23:59:59Z",
+        "2024-01-01T23:59:58Z",
+    ),
+    "no declared type": ("", [1, 5000], {"lookback_numbers": 0}, 5001, 5000, 4999),
+    "real": ("REAL", [1.0, 90_000.5], {}, 90_001.5, 89_400.5, 89_400.25),
 }
 
 
-@pytest.mark.parametrize(("declared", "values", "options", "later"), CURSORS.values(), ids=CURSORS)
-def test_a_round_brings_what_is_new_and_what_the_lookback_covers(file, declared, values, options, later):
+@pytest.mark.parametrize("case", CURSORS.values(), ids=CURSORS)
+def test_a_round_brings_what_is_new_and_what_the_lookback_covers(file, case):
+    declared, values, options, *following = case
     execute(file, f"CREATE TABLE t (id INTEGER PRIMARY KEY, at {declared})")
 
     def insert(value):
@@ -236,12 +252,15 @@ def test_a_round_brings_what_is_new_and_what_the_lookback_covers(file, declared,
         insert(value)
     source = source_of(file, {"t": {"cursor": "at", **options}})
     first = list(source.read("t", None))
-    insert(later)
+    for value in following:
+        insert(value)
     since = Position(json.loads(json.dumps(dict(first[-1].position.value))), complete=True)
     second = list(source.read("t", since))
 
-    assert sum(batch.rows.num_rows for batch in first) == 3
-    assert [value for batch in second for value in batch.rows.column("id").to_pylist()] == [2, 4]
+    count = len(values)
+    assert sum(batch.rows.num_rows for batch in first) == count + 1
+    found = [value for batch in second for value in batch.rows.column("id").to_pylist()]
+    assert found == [count, count + 2, count + 3]
     assert second[-1].complete
 
 
@@ -276,6 +295,16 @@ def test_a_read_sees_one_moment(file, journal):
             with pytest.raises(sqlite3.OperationalError, match="locked"), connection:
                 connection.execute("DELETE FROM t")
     assert rows + sum(batch.rows.num_rows for batch in batches) == 50_000
+
+
+def test_everything_is_asked_in_one_moment(file):
+    execute(file, "PRAGMA journal_mode = wal", "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    with contextlib.closing(source_of(file, {"t": {}})._connect()) as session:
+        session.begin()
+        execute(file, "INSERT INTO t VALUES (1)")
+        assert session._ask("SELECT count(*) FROM t") == [(0,)]
+        with pytest.raises(SourceRefused, match="readonly"):
+            session._ask("INSERT INTO t VALUES (2)")
 
 
 def test_nothing_can_be_written(file):
