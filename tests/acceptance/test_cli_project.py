@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from projects import project_from
 
 CANARY = "canary/e2e+9c41f07a"

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from projects import project_from
 from simulators import EXAMPLES
+
+from projects import project_from
 
 RECORDS = 1000
 NO_LIMIT = f"--requests 0 --records {RECORDS}"

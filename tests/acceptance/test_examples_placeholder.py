@@ -15,8 +15,9 @@ from contextlib import closing
 import pytest
 from codebase import ROOT
 from postgres_server import missing
-from projects import project_from
 from simulators import running
+
+from projects import project_from
 
 COUNTS = {"users": 10, "posts": 100, "comments": 500, "albums": 100, "photos": 5000, "todos": 200}
 PACKAGE = ROOT / ".servers" / "node_modules" / "jsonplaceholder" / "index.js"

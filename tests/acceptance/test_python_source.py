@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from codebase import ROOT
+
 from projects import ProjectFolder
 
 EXAMPLE = ROOT / "docs" / "examples" / "plugin"

@@ -76,7 +76,9 @@ class Expressions:
         cursor = self._connection.open()
         cursor.register(_ROWS, rows)
         try:
-            found = cursor.execute(f"{_selected(expression)} FROM {_ROWS}").to_arrow_table().column(0)
+            # The expression is the user's own SQL; DuckDB sees the rows and nothing else.
+            sql = f"{_selected(expression)} FROM {_ROWS}"
+            found = cursor.execute(sql).to_arrow_table().column(0)
         except duckdb.Error as error:
             raise ExpressionError(f"cannot be computed: {_plainly(str(error))}") from None
         finally:

@@ -215,11 +215,17 @@ class CheckOptions(Closed):
     unique: Columns | None = Field(default=None, examples=[["id"]])
     """No two rows have the same values in these columns, taken together. A null is like nothing else."""
     accepted_values: AcceptedValues | None = None
+    """A column has one of these values."""
     range: Range | None = None
+    """A column lies between two values, both included."""
     regex: Regex | None = None
+    """A text matches a regular expression."""
     relationship: Relationship | None = None
+    """The value of a column stands in a column of another table of the same destination."""
     row_count: RowCount | None = None
+    """The table has as many rows as it should, once the round is complete."""
     freshness: Freshness | None = None
+    """The newest value of a column is not older than this, once the round is complete."""
     expression: Annotated[str, AfterValidator(_sql)] | None = Field(
         default=None, examples=["amount >= 0 OR kind = 'refund'"]
     )

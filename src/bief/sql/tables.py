@@ -182,7 +182,7 @@ class Tables:
         return self._session.write(statements.EMPTY_TABLE.format(table=self._dialect.table(name)))
 
     def keep_newest(self, staging: Table) -> int:
-        """Of rows with the same primary key, which moved between two loads of a round, leave those of the last load."""
+        """Of rows with the same primary key, which moved while a round was read, leave those that came last."""
         dialect, key = self._dialect, self._target.primary_key
         if not key or not set(key) <= set(staging.columns):
             return 0
