@@ -18,6 +18,7 @@ from bief.batches.parsing import PATTERNS, parse, parse_all
 from bief.batches.schema import BINARY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, JSON, TEXT, TIMESTAMP
 
 _MAX_DECIMAL_DIGITS: Final = 38
+_FEW: Final = 32
 _INFERRED: Final = (TIMESTAMP, DATETIME, DATE)
 
 
@@ -140,12 +141,22 @@ def _by_text(column: Column, to: pa.DataType) -> Column:
         if pc.all(looks_right).as_py() is False:
             texts = pc.if_else(looks_right, texts, arrow.scalar(None, TEXT))
     result = parse_all(texts, to)
-    return result if result is not None else _row_by_row(texts, to)
+    return result if result is not None else _by_halves(texts, to)
 
 
-def _row_by_row(texts: Column, to: pa.DataType) -> Column:
-    values = [None if text is None else parse(text, to) for text in texts.to_pylist()]
-    return arrow.chunked_array([arrow.array(values, to)])
+def _by_halves(texts: Column, to: pa.DataType) -> Column:
+    """Texts of which some resist Arrow: they are found by halving, and only they and a few beside them go through
+    Python."""
+    if len(texts) <= _FEW:
+        values = [None if text is None else parse(text, to) for text in texts.to_pylist()]
+        return arrow.chunked_array([arrow.array(values, to)])
+    middle = len(texts) // 2
+    chunks: list[Column] = []
+    for half in (texts.slice(0, middle), texts.slice(middle)):
+        result = parse_all(half, to)
+        result = _by_halves(half, to) if result is None else result
+        chunks += result.chunks if isinstance(result, pa.ChunkedArray) else [result]
+    return arrow.chunked_array(chunks, to)
 
 
 def _as_json(column: Column) -> Column:

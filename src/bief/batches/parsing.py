@@ -38,6 +38,8 @@ _COMPILED: Final = {to: re.compile(pattern[:-1] + r"\Z", re.ASCII) for to, patte
 _DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 # Enough for whatever the pattern lets through; an exponent of four digits is refused by its size, not computed.
 _EXACT: Final = Context(prec=38, Emin=-9999, Emax=9999, traps=[Inexact])
+# Arrow 26 makes another number of 39 digits or more.
+_MAX_DECIMAL_LENGTH: Final = 38
 _FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
@@ -56,6 +58,8 @@ def parse(text: str, to: pa.DataType) -> Any:
 
 def parse_all(texts: Column, to: pa.DataType) -> Column | None:
     """A column of texts that match the pattern of `to`, as that type; None if any value resists."""
+    if pa.types.is_decimal(to) and (pc.max(pc.binary_length(texts)).as_py() or 0) > _MAX_DECIMAL_LENGTH:
+        return None
     try:
         if to == BOOLEAN:
             truths = pc.is_in(pc.utf8_lower(texts), arrow.array(["true", "1"]))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bief.batches.casting import as_text, cast_column, infer_text, natural
 from bief.batches.parsing import parse, parse_all
-from bief.batches.schema import BINARY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, JSON, TEXT, TIMESTAMP
+from bief.batches.schema import BINARY, BOOLEAN, DATE, DATETIME, FLOAT, INTEGER, JSON, TEXT, TIMESTAMP, type_named
 
 # Wall times have no zone: that is what the type is for.
 WALL = datetime(2024, 1, 1, 10, 0, 0, 500000)  # noqa: DTZ001
@@ -254,3 +254,23 @@ def test_everything_becomes_valid_json(value):
         assert value in (float("inf"), float("-inf"))
     elif value is not None:
         assert json.loads(result[0].as_py()) == value
+
+
+@pytest.mark.parametrize(
+    ("to", "good", "bad"),
+    [
+        (DATE, "2024-02-29", "2023-02-29"),
+        (type_named("decimal(12,2)"), "19.90", "19.905"),
+        (type_named("decimal(38,0)"), "7", "9" * 39),
+        (INTEGER, "42", "9999999999999999999"),
+        (TIMESTAMP, "2024-01-01T00:00:00Z", "2024-02-30T00:00:00Z"),
+    ],
+)
+@pytest.mark.parametrize("bad_places", [(0,), (499,), (31, 32, 33), range(0, 500, 7), range(500)])
+def test_a_few_bad_values_among_many_are_found_exactly(to, good, bad, bad_places):
+    texts = [bad if place in set(bad_places) else good for place in range(500)]
+    for column in (pa.array(texts), pa.chunked_array([texts[:123], texts[123:]])):
+        values, misfits = cast_column(column, to)
+        assert [place for place, misfit in enumerate(misfits.to_pylist()) if misfit] == list(bad_places)
+        [expected] = cast_column(pa.array([good]), to)[0].to_pylist()
+        assert values.to_pylist() == [None if place in set(bad_places) else expected for place in range(500)]
