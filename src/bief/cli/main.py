@@ -112,6 +112,8 @@ def run(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     # A command makes many objects and hardly any circles of them: looking for circles less often saves 4 % of a run.
     gc.set_threshold(100_000, 20, 20)
+    # The thread that reads must not keep the one that writes waiting for five milliseconds at each of its answers.
+    sys.setswitchinterval(0.0005)
     settings = Settings()
     try:
         code = application().main(arguments, prog_name="bief", standalone_mode=False, obj=settings)

@@ -1,4 +1,4 @@
-"""Reading one batch ahead: while the destination commits a batch, the source already makes the next.
+"""Reading ahead: while the destination writes a batch, the source already makes the next.
 
 Called by `run.ingest`. The source's iterator runs in a thread of its own; at most `depth` finished batches wait, so
 memory does not grow with the stream.
@@ -22,7 +22,7 @@ class _End:
         self.error = error
 
 
-def read_ahead(items: Iterator[T], depth: int = 1) -> Generator[T, None, None]:
+def read_ahead(items: Iterator[T], depth: int = 2) -> Generator[T, None, None]:
     """The same items in the same order, made in another thread.
 
     An error of the iterator is raised here, after the items that came before it. Closing this generator stops the

@@ -21,18 +21,18 @@ _MOST: Final = 1000
 def write_or_refuse(session: Session, writer: Writer, load: Load) -> Written:
     """Write the rows of a part; those that the database refuses become rejected rows, all others are written.
 
-    Raises the refusal itself where a refused statement ends its transaction (DuckDB; a table that only has Bief's
-    own rules), where `load.refuse` makes no rejected rows, or where more than a thousand rows are refused.
+    Raises the refusal itself where `load.refuse` makes no rejected rows, or where more than a thousand are refused.
     """
-    if load.rows.num_rows == 0 or not _may_refuse(session, writer.table.name):
+    if load.rows.num_rows == 0:
         return writer.write(load.rows)
     search = _Search(session, writer, load)
     search.write(0, load.rows.num_rows)
     return Written(loaded=search.loaded, superseded=search.superseded, refused=tuple(search.refused))
 
 
-def _may_refuse(session: Session, table: str) -> bool:
-    """Whether the table may have rules that Bief did not make, and a refused statement can be taken back alone."""
+def may_refuse(session: Session, table: str) -> bool:
+    """Whether the table may have rules that Bief did not make, and a refused statement can be taken back alone: not in
+    DuckDB, where it ends its transaction. Elsewhere rows go the straight way, and a refusal fails the load."""
     dialect = session.dialect
     if not dialect.takes_back_statements or not dialect.rules_query:
         return dialect.takes_back_statements

@@ -31,7 +31,7 @@ def test_an_error_comes_after_the_items_before_it():
     assert not threads_alive()
 
 
-def test_no_more_than_two_items_are_made_ahead():
+def test_no_more_than_three_items_are_made_ahead():
     made = []
 
     def items():
@@ -43,7 +43,7 @@ def test_no_more_than_two_items_are_made_ahead():
         next(ahead)
         time.sleep(0.3)
 
-        assert len(made) <= 3
+        assert len(made) <= 4
 
 
 def test_closing_early_closes_the_source():

@@ -18,6 +18,10 @@ _TARGET_SCHEMA: Final = adbc_driver_manager.StatementOptions.INGEST_TARGET_DB_SC
 _TEMPORARY: Final = adbc_driver_manager.StatementOptions.INGEST_TEMPORARY.value
 
 
+# A batch is encoded, then sent: no more than a socket holds, so that the server reads it while the next one is made.
+_SENT_BYTES: Final = 32 * 2**10
+
+
 class Connection:
     """A connection in autocommit mode. `adbc_connection` has `commit`, `rollback` and `set_autocommit`."""
 
@@ -93,7 +97,7 @@ class Cursor:
                 **place,
             }
         )
-        self.adbc_statement.bind_stream(rows)
+        self.adbc_statement.bind_stream(_in_small_batches(rows))
         return int(self.adbc_statement.execute_update())
 
     def close(self) -> None:
@@ -112,3 +116,9 @@ class Cursor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _in_small_batches(rows: pa.Table) -> pa.RecordBatchReader:
+    bytes_per_row = max(1, rows.nbytes // max(1, rows.num_rows))
+    at_once = max(1, _SENT_BYTES // bytes_per_row)
+    return pa.RecordBatchReader.from_batches(rows.schema, rows.to_batches(max_chunksize=at_once))

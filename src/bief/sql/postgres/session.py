@@ -122,6 +122,8 @@ class PostgresSession:
         self._dialect = dialect
         self._connection: Connection | None = None
         self._staged: set[str] = set()
+        # Rows put into a table so far, as long as only COPY puts them there.
+        self._inserted: dict[str, int] = {}
         self._careful = False
         self._closed = False
 
@@ -141,6 +143,7 @@ class PostgresSession:
         self.rows(_LOCK, lock)
 
     def _start(self) -> None:
+        self._inserted.clear()
         if self._connection is None:
             self._connection = self._server.connect()
         with self._server.speaking(self._drop):
@@ -185,6 +188,7 @@ class PostgresSession:
             return cursor.fetchall()
 
     def write(self, sql: str, *values: Any) -> int:
+        self._inserted.clear()
         if self._careful:
             return self._write_carefully(sql, values)
         return int(self.rows(_COUNTED.format(statement=sql), *values)[0][0])
@@ -238,11 +242,20 @@ class PostgresSession:
             columns, staged = self._dialect.names(rows.column_names), self._dialect.temporary(_APPENDED)
             into = self._dialect.table(table)
             return self.write(f"INSERT INTO {into} ({columns}) SELECT {columns} FROM {staged}")  # noqa: S608 - quoted names
-        place = self._dialect.catalog_values(table)
-        before = self.rows(_INSERTED, *place)[0][0]
+        before = self._inserted.pop(table, None)
+        if before is None:
+            before = self._count_inserted(table)
         sent = self._copy(table, rows)
-        after = self.rows(_INSERTED, *place)[0][0]
-        return sent if before is None or after is None else int(after) - int(before)
+        after = self._count_inserted(table)
+        if before is None or after is None:
+            return sent
+        self._inserted[table] = after
+        return after - before
+
+    def _count_inserted(self, table: str) -> int | None:
+        """How many rows this transaction has put into a table; None where the server does not count."""
+        found = self.rows(_INSERTED, *self._dialect.catalog_values(table))[0][0]
+        return None if found is None else int(found)
 
     def close(self) -> None:
         self._closed = True
@@ -251,6 +264,7 @@ class PostgresSession:
     def _leave(self) -> None:
         """Back to autocommit mode."""
         self._staged.clear()
+        self._inserted.clear()
         try:
             if self._connection is not None:
                 self._connection.adbc_connection.set_autocommit(True)
