@@ -18,9 +18,9 @@ $(READY): requirements/dev.txt pyproject.toml scripts/setup.sh
 demo: $(READY)  ## the shipped examples at work, in a temporary folder
 	@scripts/demo.sh $(BIN)/bief
 
-test: $(READY)  ## all tests
+test: $(READY)  ## all tests, several files at a time; each process has servers of its own
 	@scripts/servers.sh
-	@$(BIN)/pytest $(PYTEST_FLAGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_FLAGS)
 
 faults: $(READY)  ## only the long proofs: 20 kills of 100,000 records for each destination, every failpoint, cut commits
 	@BIEF_KILLS=$${BIEF_KILLS:-20} BIEF_KILL_RECORDS=$${BIEF_KILL_RECORDS:-100000} BIEF_KILL_LATENCY_MS=3 \

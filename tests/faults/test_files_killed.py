@@ -17,7 +17,7 @@ import pytest
 
 from projects import ProjectFolder
 
-KILLS = int(os.environ.get("BIEF_KILLS", "5"))
+KILLS = int(os.environ.get("BIEF_KILLS", "3"))
 ROWS = int(os.environ.get("BIEF_KILL_RECORDS", "12000")) * 5
 SEED = int(os.environ.get("BIEF_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 FILES = 6

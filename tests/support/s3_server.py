@@ -7,6 +7,7 @@ there is one. A missing store is a skip with its reason, or a failure with BIEF_
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
@@ -72,6 +73,14 @@ def s3_store(folder: Path) -> Iterator[S3Server]:
 
 def _installed() -> Path:
     """The interpreter of an environment that has Swift, made once and kept."""
+    _HOME.parent.mkdir(exist_ok=True)
+    # Tests run in several processes: the first one makes it, the others wait.
+    with (_HOME.parent / "swift.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _made()
+
+
+def _made() -> Path:
     python = _HOME / "bin" / "python"
     done = _HOME / "installed"
     if done.exists():
