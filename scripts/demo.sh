@@ -30,3 +30,13 @@ show init placeholder --example placeholder
 cd placeholder
 show run
 show query "SELECT title FROM posts ORDER BY id LIMIT 3"
+
+cd "$folder"
+show init files --example files
+cd files
+show run
+show query "SELECT _file, count(*) AS orders, sum(amount) AS total FROM orders GROUP BY _file ORDER BY _file"
+printf '\nTwo rows could not be loaded. They are kept, each with its reason:\n'
+show quarantine list
+printf '\nIs everything else there? Source and destination, compared cell by cell:\n'
+show verify files
