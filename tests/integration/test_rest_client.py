@@ -27,7 +27,7 @@ from bief.sources.rest import RestOptions
 
 TOKEN = "canary-7f3a9b"
 BODY = b'{"items": [1, 2, 3]}'
-PACKED = gzip.compress(BODY)
+PACKED = gzip.compress(BODY, mtime=0)
 PLAIN_TYPE = b"Content-Type: application/json\r\n"
 
 
@@ -74,7 +74,7 @@ def test_connections_are_used_again():
     "encoded",
     [
         (b"gzip", PACKED),
-        (b"gzip", gzip.compress(BODY[:7]) + gzip.compress(BODY[7:])),
+        (b"gzip", gzip.compress(BODY[:7], mtime=0) + gzip.compress(BODY[7:], mtime=0)),
         (b"identity", BODY),
     ],
 )
@@ -145,7 +145,7 @@ def test_bytes_too_many_never_reach_the_next_answer():
 
 @pytest.mark.parametrize(
     ("coding", "body"),
-    [("gzip", BODY), ("gzip", PACKED + b"more"), ("br", BODY), ("gzip", gzip.compress(b"\0" * (40 << 20)))],
+    [("gzip", BODY), ("gzip", PACKED + b"more"), ("br", BODY), ("gzip", gzip.compress(b"\0" * (40 << 20), mtime=0))],
 )
 def test_a_body_that_is_not_what_it_says(coding, body):
     with ScriptedApi(lambda _: reply(body=body, Content_Encoding=coding)) as api, client(max_attempts=3) as made:
