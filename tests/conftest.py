@@ -12,12 +12,18 @@ import pytest
 from postgres_server import fresh_database, server_url
 from s3_server import S3Server, s3_store
 
-# The processes that tests start see Bief and what it depends on, and no more: see the module there.
 LEAN = Path(__file__).parent / "support" / "lean"
-os.environ["PYTHONPATH"] = os.pathsep.join([str(LEAN), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 # Its tests are collected from where they are imported: their asserts shall say as much as those of test files.
 pytest.register_assert_rewrite("bief.testing.source_suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The processes that tests start see Bief and what it depends on, and no more (see `support/lean`). The processes
+    that run the tests themselves see everything."""
+    starts_others = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if not starts_others:
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(LEAN), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @pytest.fixture(scope="session")

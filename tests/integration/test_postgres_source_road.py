@@ -64,7 +64,7 @@ class Killer(threading.Thread):
     def run(self):
         database = self.url.split("/")[3].split("?")[0]
         with psycopg.connect(self.url, autocommit=True) as connection:
-            while not self.ended.wait(self.chance.uniform(0.05, 0.6)):
+            while not self.ended.wait(self.chance.uniform(0.02, 0.3)):
                 self.killed += len(
                     connection.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -98,7 +98,7 @@ def test_f25_connections_that_die_lose_and_repeat_nothing(road, postgres_url, mo
     assert receipt.verdict == "success", receipt.steps[0].error
     assert road.loaded("id, note") == [(n, "x" * 2000 + str(n)) for n in range(1, ROWS + 1)]
     assert receipt.steps[0].read == ROWS
-    assert killer.killed > 1
+    assert killer.killed
 
 
 def test_f25_without_a_key_all_is_forgotten_and_read_again(road, postgres_url, monkeypatch):

@@ -65,7 +65,7 @@ def _check_keys(rows: pa.Table, key: Sequence[str], table: str, version: str | N
                 f"rows for {table} have no value in '{column}', which is part of the primary key.",
                 do="Nothing of this load was written.",
             )
-    names = [*key, version] if version is not None else list(key)
+    names = list(dict.fromkeys([*key, version] if version is not None else key))
     if rows.select(names).group_by(names).aggregate([]).num_rows != rows.num_rows:
         raise RowsUnaccounted(
             f"several rows for {table} have the same primary key ({', '.join(names)}).",

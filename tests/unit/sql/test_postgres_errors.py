@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bief.errors import DestinationRefused, DestinationUnavailable
+from bief.errors import DestinationRefused, DestinationUnavailable, RowsRefused
 from bief.sql.postgres.errors import is_lost, translated
 
 CONNECT = 'IO: [libpq] Failed to connect: connection to server at "db" (10.0.0.1), port 5432 failed: '
@@ -23,7 +23,7 @@ CONNECT = 'IO: [libpq] Failed to connect: connection to server at "db" (10.0.0.1
         ("55P03", "ERROR:  canceling statement due to lock timeout", DestinationUnavailable, "tried again"),
         ("40P01", "ERROR:  deadlock detected", DestinationUnavailable, ""),
         ("57P01", "FATAL:  terminating connection due to administrator command", DestinationUnavailable, ""),
-        ("23505", "ERROR:  duplicate key value", DestinationRefused, ""),
+        ("23505", "ERROR:  duplicate key value", RowsRefused, ""),
         (None, "INVALID_ARGUMENT: cannot bind", DestinationRefused, ""),
     ],
 )
