@@ -84,6 +84,14 @@ def test_append_with_key_and_version_takes_each_version_once(place: Place):
     assert sorted(names(place)) == [(1, "a"), (2, "b"), (2, "b2"), (2, "b3"), (3, "c")]
 
 
+def test_the_key_can_be_the_version_too(place: Place):
+    with contextlib.closing(place.first.loader(target("append", version_column="id"))) as loader:
+        loader.commit(load(versions((1, "a", 1), (2, "b", 1)), 1))
+        done = loader.commit(load(versions((2, "b", 1), (3, "c", 1)), 2, complete=True))
+    assert (done.loaded, done.superseded) == (1, 1)
+    assert sorted(names(place)) == [(1, "a"), (2, "b"), (3, "c")]
+
+
 def test_a_load_never_has_one_row_twice(place: Place):
     twice = [("merge", versions((1, "a", 1), (1, "b", 2))), ("append", versions((1, "a", 1), (1, "b", 1)))]
     for mode, rows in twice:
