@@ -77,6 +77,14 @@ class Warehouse:
             return connection.execute(PER_FILE.format(table="orders")).fetchall()
 
 
+def wait_for_the_stream(folder, run, before) -> None:
+    """Until the newest log says that the stream has begun: only then can a kill cut it."""
+    while run.poll() is None:
+        if any("StreamStarted" in log.read_text() for log in set(folder.glob(".bief/logs/*")) - before):
+            return
+        time.sleep(0.01)
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mode", ["append", "merge"])
 @pytest.mark.parametrize("kind", ["postgres", "sqlite", "duckdb"])
@@ -93,8 +101,10 @@ def test_killed_while_files_are_loaded(kind, mode, tmp_path, request):
     project = ProjectFolder(folder)
     cut = 0
     for _ in range(KILLS * 4):
+        before = set(folder.glob(".bief/logs/*"))
         run = project.start("run", "--json")
-        time.sleep(chance.uniform(0.8, 3.0))
+        wait_for_the_stream(folder, run, before)
+        time.sleep(chance.uniform(0, 0.4))
         killed = run.poll() is None
         run.kill()
         run.communicate()
