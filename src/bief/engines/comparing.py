@@ -33,7 +33,6 @@ from bief.engines.statements import (
 
 Scope = Literal["equal", "contained"]
 Kind = Literal["missing", "extra", "changed"]
-SLICES_IN_ALL: Final = 1024
 _CONFIG: Final = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

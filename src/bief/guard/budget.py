@@ -6,8 +6,8 @@ Made by `assemble` from the project file; asked by `run.ingest` before each comm
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, Self
 
@@ -47,44 +47,40 @@ class Budget:
         return rejected <= self.share * read or rejected <= (_ALWAYS_ALLOWED if self.share else 0)
 
 
+@dataclass(frozen=True)
 class Tally:
-    """Counts the rejected rows of one stream in one run, and ends it when they are too many."""
+    """Counts the rejected rows of one stream in one run, and ends it when they are too many.
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-        self._read = 0
-        self._rejected = 0
-        self._examples: dict[tuple[str, str], RejectedRow] = {}
+    `examples`: the first row of each rule and column.
+    """
+
+    budget: Budget
+    read: int = 0
+    rejected: int = 0
+    examples: Mapping[tuple[str, str], RejectedRow] = field(default_factory=dict)
 
     def plus(self, read: int, rejected: Sequence[RejectedRow], *, complete: bool = False) -> Tally:
-        """The tally with one batch more; this one stays as it is, in case that the batch is not committed after all.
-        Raises as `add`."""
-        more = Tally(self._budget)
-        more._read, more._rejected, more._examples = self._read, self._rejected, dict(self._examples)
-        more.add(read, rejected, complete=complete)
-        return more
+        """The tally with one batch more, before that is committed; this one stays, in case that it is not.
 
-    def add(self, read: int, rejected: Sequence[RejectedRow], *, complete: bool = False) -> None:
-        """Count one batch before it is committed. Raises `TooManyRejected` if the stream is over its budget now.
-
-        `complete`: the stream has no more rows; one of which every row was rejected is over any budget.
+        `complete`: the stream has no more rows. Raises `TooManyRejected` if the stream is over its budget now; one of
+        which every row was rejected is over any budget.
         """
-        self._read += read
-        self._rejected += len(rejected)
+        examples = dict(self.examples)
         for row in rejected:
-            self._examples.setdefault((row.rule, row.column), row)
-        nothing_left = complete and self._read > 0 and self._rejected == self._read
-        if self._budget.allows(self._rejected, self._read) and not nothing_left:
-            return
-        what = f"{self._rejected} of {self._read} rows were rejected"
-        limit = "nothing is left to load" if nothing_left else f"max_rejected allows {self._budget}"
+            examples.setdefault((row.rule, row.column), row)
+        more = Tally(self.budget, self.read + read, self.rejected + len(rejected), examples)
+        nothing_left = complete and more.read > 0 and more.rejected == more.read
+        if self.budget.allows(more.rejected, more.read) and not nothing_left:
+            return more
+        what = f"{more.rejected} of {more.read} rows were rejected"
+        limit = "nothing is left to load" if nothing_left else f"max_rejected allows {self.budget}"
         raise TooManyRejected(
-            f"{what}, and {limit}.{self._reasons()}",
+            f"{what}, and {limit}.{more._reasons()}",
             do="This batch was not loaded. Correct the source or the declared columns, or raise max_rejected.",
         )
 
     def _reasons(self) -> str:
-        shown = list(self._examples.values())[:_SHOWN_REASONS]
+        shown = list(self.examples.values())[:_SHOWN_REASONS]
         if not shown:
             return ""
         reasons = (f"{row.origin}: {row.column and f'column {row.column}: '}{row.reason}" for row in shown)

@@ -53,31 +53,27 @@ def test_a_share_always_allows_ten_rows_and_a_number_is_a_number(budget, refused
 
 
 def test_batches_add_up():
-    tally = Tally(Budget.parse(5))
-    tally.add(100, rejected(3))
-    tally.add(100, rejected(2))
+    tally = Tally(Budget.parse(5)).plus(100, rejected(3)).plus(100, rejected(2))
     with pytest.raises(TooManyRejected, match=r"^6 of 300 rows were rejected, and max_rejected allows 5 rows\."):
-        tally.add(100, rejected(1))
+        tally.plus(100, rejected(1))
+    assert (tally.read, tally.rejected) == (200, 5)
 
 
 def test_the_error_shows_the_first_reasons_one_for_each_kind():
     key = [RejectedRow(f"record {n}", "primary_key", "the primary key 'id' is null", "{}") for n in (7, 8)]
     with pytest.raises(TooManyRejected) as caught:
-        Tally(Budget.parse(0)).add(100, [*rejected(3), *key])
+        Tally(Budget.parse(0)).plus(100, [*rejected(3), *key])
     assert str(caught.value).count("record") == 2
     assert "record 1: column paid_at: 'n/a' is not a timestamp; record 7: the primary key" in str(caught.value)
 
 
 def test_a_stream_of_which_every_row_was_rejected_is_over_any_budget():
-    tally = Tally(Budget.parse("100%"))
-    tally.add(2, rejected(2))
+    tally = Tally(Budget.parse("100%")).plus(2, rejected(2))
     with pytest.raises(TooManyRejected, match="2 of 2 rows were rejected, and nothing is left to load"):
-        tally.add(0, [], complete=True)
+        tally.plus(0, [], complete=True)
 
 
 def test_an_empty_stream_is_within_its_budget():
-    tally = Tally(Budget.parse(0))
-    tally.add(0, [], complete=True)
-    tally.add(1, [], complete=True)
+    tally = Tally(Budget.parse(0)).plus(0, [], complete=True).plus(1, [], complete=True)
     with pytest.raises(TooManyRejected):
-        tally.add(1, rejected(1))
+        tally.plus(1, rejected(1))

@@ -177,7 +177,3 @@ def _not_utf8(text: bytes) -> str:
 
 def _shown(text: bytes) -> str:
     return text[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
